@@ -1,0 +1,481 @@
+/*
+ * The store: everything durable, behind one table of domain verbs. `memory` is the reference model,
+ * `sqlite` the embedded default; `fault` and `trace` wrap another store. One suite
+ * (tests/store_suite.c) holds for all.
+ *
+ * A `struct store` is one connection, used by one thread at a time; store_clone makes more. All
+ * verbs block. Rows come back in the caller's arena. A verb that returns an error has changed
+ * nothing, but for HF_UNKNOWN (the commit may have happened).
+ *
+ * Who writes what. Clients insert: runs, tasks, inbox rows (`submit`). The owner of a partition,
+ * and nobody else, changes and deletes live rows, in `cycle`, under a fence: the batch names the
+ * worker, and the store refuses it (HF_STALE) if that worker does not own them. So there are never
+ * two that execute the same run.
+ *
+ * Row numbers. Runs, tasks and inbox rows are numbered so that a number says where the row lives
+ * and in what order it came: partition (15 bits) | stream (2 bits) | sequence (46 bits). Numbers of
+ * one stream grow in commit order on stores with one writer at a time, so "everything after the
+ * last number seen" is exact there; a store without that property keeps what it needs in the
+ * cursor.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+/* ---- words
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
+
+enum stream { STREAM_URGENT, STREAM_NORMAL, STREAM_BULK, STREAM_DELAYED, STREAMS };
+
+static inline int64_t
+row_no(int32_t partition, int stream, int64_t seq)
+{
+    return (int64_t)partition << 48 | (int64_t)stream << 46 | seq;
+}
+
+static inline int32_t
+row_partition(int64_t no)
+{
+    return (int32_t)(no >> 48);
+}
+
+static inline int
+row_stream(int64_t no)
+{
+    return (int)(no >> 46 & 3);
+}
+
+static inline int64_t
+row_seq(int64_t no)
+{
+    return no & (((int64_t)1 << 46) - 1);
+}
+
+/* The id of a task that was given none: "t1.1.42" (partition, stream, sequence). task_id_parse
+ * gives 0 if text is no such id. */
+void    task_id_format(int64_t no, char out[HF_ID_SIZE]);
+int64_t task_id_parse(const char *text);
+
+/*
+ * The state of a run as stored. Running: has a turn to do, or calls in its owner's memory, so a new
+ * owner must pick it up. Waiting: only for what is itself stored (timer, signal, task row, child),
+ * which brings it back. From RUN_COMPLETED on it has ended.
+ */
+enum run_status {
+    RUN_RUNNING,
+    RUN_WAITING,
+    RUN_PAUSED,
+    RUN_BLOCKED,
+    RUN_COMPLETED,
+    RUN_FAILED,
+    RUN_CANCELLED,
+    RUN_TERMINATED,
+    RUN_STATUSES
+};
+
+const char *run_status_name(int status);        /* "running", ... */
+int         run_status_parse(const char *name); /* -1 if there is no such status */
+
+static inline bool
+run_has_ended(int status)
+{
+    return status >= RUN_COMPLETED;
+}
+
+#define NEVER_US INT64_MAX
+
+/* A run. Fields under "mutable" are written, all of them, by WRITE_RUN. */
+struct run_row {
+    int64_t     no;
+    const char *id, *workflow, *queue;
+    const char *input;
+    const char
+           *token; /* made by the start: tells a repeated start from another one; NULL if none */
+    int64_t parent_no;      /* 0: none. The parent is told of the end by an inbox row */
+    const char *parent_ref; /* of the call in the parent */
+    int         parent_execution;
+    int64_t     started_us;
+    /* mutable */
+    int         status;
+    int         version;   /* 0: not pinned yet */
+    int         execution; /* 1, 2, ... */
+    int64_t     wake_us;   /* earliest timer; NEVER_US if none */
+    int         crashes;   /* died with its worker so often, see claimed */
+    bool        claimed;   /* its worker was careful and said that a turn of it was under way */
+    const char *custom;    /* hf_status */
+    const char *output, *error_name, *error_message;
+    int64_t     ended_us; /* 0 while it lives */
+    /* only from a fetch */
+    bool fresh; /* surely without history: load need not be called */
+};
+
+/* A task: standalone (run_no 0), or called by a run and too slow, late or far to stay in memory.
+ * Mutable fields: WRITE_TASK. */
+struct task_row {
+    int64_t     no;
+    const char *id; /* given by the caller, else NULL: task_id_format(no) */
+    const char *name, *payload, *queue;
+    const char *opts; /* the options that were given, as JSON, NULL if none; read by core/policy */
+    int64_t     run_no;
+    int         execution;
+    const char *ref;
+    int64_t     created_us;
+    /* mutable */
+    int         attempt;   /* attempts that have ended */
+    int64_t     run_at_us; /* 0: at once */
+    bool        claimed;   /* its owner is executing it and said so */
+    int         crashes;
+    const char *error_name, *error_message; /* of the last attempt */
+};
+
+struct dead_row {
+    int64_t     no; /* of the task it was */
+    const char *id; /* always there */
+    const char *name, *payload, *queue, *opts;
+    int         attempts, crashes;
+    const char *error_name, *error_message;
+    int64_t     created_us, died_us;
+};
+
+/* What others want of a run. Read by its owner, turned into an event, and deleted in the same
+ * commit. */
+enum inbox_kind {
+    INBOX_SIGNAL,
+    INBOX_CANCEL,
+    INBOX_TERMINATE,
+    INBOX_PAUSE,
+    INBOX_RESUME,
+    INBOX_REPLACE,
+    INBOX_CHILD
+};
+
+struct inbox_row {
+    int64_t     no;
+    int64_t     run_no;
+    int         kind;
+    const char *name;    /* signal: its name. replace: the workflow. child: the ref in the parent */
+    const char *payload; /* signal: payload. cancel, terminate: reason. replace: input. child:
+                            output or error message */
+    const char *key;  /* signal: the sender's key. replace: the start's token. child: error name */
+    int         aux;  /* replace: version. child: the parent's execution */
+    int         code; /* child: HF_OK or a positive code */
+    int64_t     time_us; /* when it was stored */
+};
+
+struct history_row {
+    int64_t     run_no;
+    int         execution, seq; /* seq: 1, 2, ... without gaps */
+    const char *events;         /* a JSON array */
+    size_t      events_len;
+};
+
+/* ---- clients
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+
+enum submit_kind {
+    SUBMIT_START,  /* id, name, payload, queue, cls, version, if_exists, token */
+    SUBMIT_SIGNAL, /* id, name, payload, key */
+    SUBMIT_CANCEL, /* id, payload: reason. The same for terminate */
+    SUBMIT_TERMINATE,
+    SUBMIT_PAUSE,   /* id */
+    SUBMIT_RESUME,  /* id */
+    SUBMIT_ENQUEUE, /* id or NULL, name, payload, queue, cls, run_at_us, opts */
+    SUBMIT_RETRY,   /* id of a dead letter: a task again, with its attempts and crashes forgotten */
+    SUBMIT_DISCARD  /* id of a dead letter: deleted */
+};
+
+/* if_exists beside those of holdfast.h: a live run stays, one that has ended begins anew */
+enum { IF_EXISTS_LIVE = 3 };
+
+struct submit {
+    int         kind;
+    const char *id, *name, *payload, *queue, *key, *token, *opts;
+    int         cls; /* enum stream: urgent, normal, bulk */
+    int         version, if_exists;
+    int64_t     run_at_us; /* enqueue: 0 at once; a time that has passed counts as 0 */
+    /* out */
+    int64_t no;      /* the row's number; of the run that is there with _USE */
+    bool    existed; /* start: the run was there */
+};
+
+struct run_filter {
+    int         status;           /* -1: any */
+    const char *workflow, *queue; /* NULL: any */
+    int64_t     before_us;        /* started before this; 0: any. Newest first */
+    int         limit;
+};
+
+struct task_filter {
+    const char *name, *queue; /* NULL: any */
+    int64_t     run_no;       /* 0: any */
+    int64_t     after_no;     /* for the next page; order of number */
+    int         limit;
+};
+
+/* What is left to do, for drain and doctor. Counts stop at 100,000. */
+struct pending {
+    int64_t tasks;   /* rows waiting, running or to be retried */
+    int64_t running; /* runs with status running */
+    int64_t due;     /* waiting runs with a timer not later than asked */
+    int64_t waiting; /* other waiting runs */
+    int64_t paused, blocked;
+    int64_t inbox; /* unread rows of live runs */
+    int64_t dead;
+};
+
+/* A worker as it has published itself. */
+struct worker_row {
+    int64_t     id;
+    const char *name, *host;
+    int64_t     pid;
+    const char *queues;   /* names with commas, NULL: all */
+    const char *handlers; /* "workflow:order@2 task:charge", sorted */
+    int64_t     since_us;
+    bool        live; /* it is running now, as far as the store can tell */
+};
+
+/* Facts for doctor. Strings may be NULL where a store has no such thing. */
+struct store_info {
+    const char *kind, *path, *version; /* "sqlite", the file, the library's version */
+    int         schema, schema_known;
+    const char *journal, *synchronous;
+    int64_t     file_bytes, log_bytes;
+    const char *owner;  /* who holds the queues: "pid 123 on host", NULL: nobody */
+    const char *damage; /* result of a quick check: NULL is sound */
+};
+
+/* ---- owners
+ * --------------------------------------------------------------------------------------------------------------------
+ */
+
+struct worker_self {
+    const char *name, *queues, *handlers; /* queues NULL: all, also those made later */
+    int64_t     lease_us;
+};
+
+struct partition_row {
+    int32_t     id;
+    const char *queue;
+    int         crashes;    /* owners died here and it is not calm again */
+    int64_t     crashed_us; /* when the last one was found */
+};
+
+/* What one unit of a batch writes. Writes of one unit stand side by side; a unit is refused or
+ * stored whole. */
+enum write_kind {
+    WRITE_HISTORY, /* history: fails with HF_STALE if the row is there already */
+    WRITE_RUN,     /* run: all mutable fields */
+    WRITE_RESTART, /* run: all mutable fields, and workflow, input, token, started_us: another life
+                      under the same id */
+    WRITE_PRUNE,   /* history.run_no, history.execution: drops executions before this one */
+    WRITE_START, /* start: a run by a run; parent_*. A taken id: if it is ours (same token) nothing;
+                    else, with a parent, an inbox row to the parent with HF_FAILED "exists";
+                    without, nothing */
+    WRITE_TASK_NEW, /* task: a new row, in the partition of task.run_no (or of its queue if that is
+                       set). no is set by the commit */
+    WRITE_TASK,     /* task: all mutable fields */
+    WRITE_TASK_DELETE, /* task.no */
+    WRITE_DEAD,        /* task: becomes a dead letter (and goes) */
+    WRITE_INBOX, /* inbox: to run inbox.run_no, or if that is 0 to the run with id target; nothing
+                    if it has ended or is not there */
+    WRITE_INBOX_DELETE, /* inbox.no */
+    WRITE_CALM          /* partition: crashes = 0 */
+};
+
+struct write {
+    uint32_t    kind; /* enum write_kind */
+    uint32_t    unit; /* 0, 1, ... not falling along the batch */
+    const char *target;
+    union {
+        struct history_row history;
+        struct run_row    *run;
+        struct submit     *start; /* with parent_* below */
+        struct task_row   *task;
+        struct inbox_row   inbox;
+        int32_t            partition;
+    };
+    /* start */
+    int64_t     parent_no;
+    const char *parent_ref;
+    int         parent_execution;
+};
+
+struct batch {
+    int64_t        worker; /* from acquire: the fence */
+    const int32_t *partitions;
+    size_t         n_partitions; /* those that the writes are in */
+    struct write  *writes;
+    size_t         n_writes;
+    uint32_t refused; /* out, with HF_REFUSED: the unit whose data the store does not take. Nothing
+                         was stored */
+};
+
+/* How far a partition has been read. {.partition = p} begins at the beginning. Belongs to the
+ * store, but for `partition`. */
+struct cursor {
+    int32_t partition;
+    bool    begun;
+    int64_t known_no;     /* runs up to this number may have history */
+    int64_t run[STREAMS]; /* last number read; the delayed stream is not used for runs */
+    int64_t task[STREAMS];
+    int64_t inbox;
+    int64_t due_task_us, due_task_no; /* due rows have been read up to here */
+    int64_t due_run_us, due_run_no;
+};
+
+/* How many rows of a kind a fetch may bring, for each cursor. */
+struct room {
+    size_t runs, tasks, inbox;
+};
+
+struct rows {
+    struct run_row   *runs; /* new or taken over: status running, or blocked and not by crashes */
+    size_t            n_runs;
+    struct run_row   *due; /* waiting runs whose wake_us has come */
+    size_t            n_due;
+    struct task_row  *tasks; /* new, or their time has come */
+    size_t            n_tasks;
+    struct inbox_row *inbox; /* in order of number */
+    size_t            n_inbox;
+    bool              more;   /* something was cut off for want of room: fetch again */
+    int64_t           now_us; /* store time of the fetch */
+    int64_t  next_due_us;     /* earliest time in the store that has not come; NEVER_US if none */
+    uint32_t partitions; /* how many there are in the store: a new number means acquire again */
+};
+
+struct loaded {
+    bool                found;
+    struct run_row      run;
+    struct history_row *history; /* of run.execution, in order of seq */
+    size_t              n_history;
+};
+
+struct store;
+
+/* A store implements every verb. */
+struct store_ops {
+    const char *name;
+
+    void (*close)(struct store *s);
+    /* Another connection to the same store, for another thread. */
+    int (*clone)(struct store *s, struct store **out, struct err *err);
+    int (*now)(struct store *s, int64_t *us, struct err *err);
+
+    /*
+     * Stores all items in order in one commit, or none. On return of HF_OK it survives any crash.
+     * On an error *bad is the item's index. HF_EXISTS: start with a taken id and another token,
+     * enqueue with the id of a live or dead task. HF_NOT_FOUND, HF_DONE (signal, cancel, terminate,
+     * pause, resume). With the same token a start may be repeated. A queue that is not there is
+     * made. The owner is hinted.
+     */
+    int (*submit)(struct store *s, struct submit *items, size_t n, size_t *bad, struct err *err);
+    /* The run once it has ended (and, token not NULL, is the one that token started); HF_TIMEOUT at
+     * the deadline (steady clock, us), with the run as it is. HF_NOT_FOUND. */
+    int (*wait_result)(struct store *s, const char *id, const char *token, int64_t deadline_us,
+                       struct arena *a, struct run_row *out, struct err *err);
+
+    /* Reading, each in one short transaction. HF_NOT_FOUND for a single one that is not there. */
+    int (*run_get)(struct store *s, const char *id, struct arena *a, struct run_row *out,
+                   struct err *err);
+    int (*run_list)(struct store *s, const struct run_filter *f, struct arena *a,
+                    struct run_row **out, size_t *n, struct err *err);
+    int (*history)(struct store *s, int64_t run_no, int execution, struct arena *a,
+                   struct history_row **out, size_t *n, struct err *err);
+    int (*inbox_list)(struct store *s, int64_t run_no, struct arena *a, struct inbox_row **out,
+                      size_t *n, struct err *err);
+    int (*children)(struct store *s, int64_t run_no, struct arena *a, struct run_row **out,
+                    size_t *n, struct err *err);
+    int (*task_get)(struct store *s, const char *id, struct arena *a, struct task_row *out,
+                    struct err *err);
+    int (*task_list)(struct store *s, const struct task_filter *f, struct arena *a,
+                     struct task_row **out, size_t *n, struct err *err);
+    int (*dead_get)(struct store *s, const char *id, struct arena *a, struct dead_row *out,
+                    struct err *err);
+    int (*dead_list)(struct store *s, const struct task_filter *f, struct arena *a,
+                     struct dead_row **out, size_t *n, struct err *err);
+    int (*workers)(struct store *s, struct arena *a, struct worker_row **out, size_t *n,
+                   struct err *err);
+    /* queues: names with commas, NULL: all. */
+    int (*pending)(struct store *s, const char *queues, int64_t due_until_us, struct pending *out,
+                   struct err *err);
+    int (*info)(struct store *s, struct arena *a, struct store_info *out, struct err *err);
+
+    /*
+     * Makes the caller the owner of all partitions of its queues that are free, and says which it
+     * owns then. The first call joins: *worker is 0 and receives the number that is the fence; the
+     * handlers are published. HF_OWNED: another process holds them; err names it. If the last owner
+     * did not leave, its crash is counted: partition.crashes, and crashes of the runs and tasks it
+     * had claimed, which are released.
+     */
+    int (*acquire)(struct store *s, const struct worker_self *self, int64_t *worker,
+                   struct arena *a, struct partition_row **out, size_t *n, struct err *err);
+    /* Keeps the lease. HF_STALE: it is lost, drop everything. */
+    int (*renew)(struct store *s, int64_t worker, int slots_free, struct err *err);
+    /* Gives everything back in good order: no crash is counted. */
+    int (*leave)(struct store *s, int64_t worker, struct err *err);
+
+    /*
+     * Commits the batch (nothing if it is empty) under its fence, all or nothing; then, in a
+     * transaction of its own, fetches what is new for the cursors and moves them on. After HF_OK
+     * the batch survives any crash. HF_STALE: not the owner any more. HF_REFUSED: batch->refused.
+     * HF_UNKNOWN: drop what is in memory, acquire and load again. HF_UNAVAILABLE: nothing was
+     * stored; the same batch may be tried again. If the commit did well but the fetch did not,
+     * HF_OK with no rows and more = true.
+     */
+    int (*cycle)(struct store *s, struct batch *batch, struct cursor *cursors, size_t n_cursors,
+                 const struct room *room, struct arena *a, struct rows *out, struct err *err);
+    /* Runs with the history of their present execution, for new owners and after an eviction. out:
+     * n of them, as numbered in nos. */
+    int (*load)(struct store *s, const int64_t *nos, size_t n, struct arena *a, struct loaded *out,
+                struct err *err);
+
+    /* Blocks until there may be something to fetch, wake_fd (or -1) is readable, or the deadline
+     * (steady clock, us). */
+    int (*wait)(struct store *s, int wake_fd, int64_t deadline_us, struct err *err);
+    /* After a commit that ended runs: wakes those who wait for results. */
+    void (*tell_waiters)(struct store *s);
+};
+
+struct store {
+    const struct store_ops *ops;
+    struct clock            clock; /* {0}: the system's */
+    struct log              log;
+};
+
+/*
+ * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).
+ * Makes the file and brings its schema up to date. clock may be NULL. HF_INVALID, HF_UNAVAILABLE,
+ * HF_CORRUPT, HF_NEWER.
+ */
+int store_open(const char *url, const struct clock *clock, struct store **out, struct err *err);
+
+int
+sqlite_store_open(const char *path, const struct clock *clock, struct store **out, struct err *err);
+int memory_store_open(const struct clock *clock, struct store **out, struct err *err);
+
+/*
+ * Fault injection, for tests: wraps inner (and owns it). Before each verb that touches the store
+ * `hook` is asked: FAULT_NONE, FAULT_BEFORE (HF_UNAVAILABLE, inner is not called), FAULT_AFTER
+ * (inner is called, then HF_UNKNOWN), FAULT_REFUSE (cycle: HF_REFUSED for a unit it names).
+ */
+enum fault { FAULT_NONE, FAULT_BEFORE, FAULT_AFTER, FAULT_REFUSE };
+typedef enum fault (*fault_hook)(void *arg, const char *verb, struct batch *batch);
+int fault_store_open(struct store *inner, fault_hook hook, void *arg, struct store **out,
+                     struct err *err);
+
+/* Writes a line for each verb with its arguments, outcome and microseconds to the log (event
+ * "store"). Owns inner. */
+int
+trace_store_open(struct store *inner, const struct log *log, struct store **out, struct err *err);
+
+#endif
