@@ -16,6 +16,7 @@ struct test_world; /* src/testing: the virtual worker of hf_test_open */
 
 struct hf {
     struct store      *store; /* guarded by mutex; NULL if it could not be opened */
+    struct store      *spare; /* guarded by mutex: a connection kept for the next hf_wait, or NULL */
     pthread_mutex_t    mutex; /* one client call at a time */
     pthread_mutex_t    err_mutex;
     struct err         err; /* the last error of any thread */

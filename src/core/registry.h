@@ -49,7 +49,12 @@ const struct workflow                 *
 registry_find_workflow(const struct registry *r, const char *name, int version);
 struct handler *registry_find_handler(const struct registry *r, const char *name);
 
-/* "task:charge workflow:order@2", sorted, as published by workers. */
+/* "task:charge workflow:order@2", sorted, as published by workers. A space in a name is written
+ * %20, a per cent sign %25. */
 int registry_describe(const struct registry *r, struct buf *out, struct err *err);
+
+/* One entry of that list, for looking it up there. */
+void registry_put_workflow(struct buf *out, const char *name, int version);
+void registry_put_task(struct buf *out, const char *name);
 
 #endif
