@@ -15,13 +15,13 @@
 struct test_world; /* src/testing: the virtual worker of hf_test_open */
 
 struct hf {
-    struct store      *store; /* guarded by mutex; NULL if it could not be opened */
-    struct store      *spare; /* guarded by mutex: a connection kept for the next hf_wait, or NULL */
-    pthread_mutex_t    mutex; /* one client call at a time */
-    pthread_mutex_t    err_mutex;
-    struct err         err; /* the last error of any thread */
-    struct log         log;
-    struct registry    registry;
+    struct store   *store; /* guarded by mutex; NULL if it could not be opened */
+    struct store   *spare; /* guarded by mutex: a connection kept for the next hf_wait, or NULL */
+    pthread_mutex_t mutex; /* one client call at a time */
+    pthread_mutex_t err_mutex;
+    struct err      err; /* the last error of any thread */
+    struct log      log;
+    struct registry registry;
     struct test_world *test;
     _Atomic int        stops; /* calls of hf_stop */
     _Atomic int stop_fd;      /* eventfd of the running worker, -1 if none; written to by hf_stop */

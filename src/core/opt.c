@@ -1,11 +1,11 @@
 /* Reading and checking of call options. */
 #include "core/opt.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "core/policy.h"
 
 /* Times and delays are kept in microseconds: anything over this many ms would not fit. */
 static const int64_t ms_max = INT64_MAX / US_PER_MS / 2;
@@ -30,40 +30,19 @@ check_ms(const char *what, int64_t ms, struct err *err)
 }
 
 static int
-check_range(const char *what, int value, int min, int max, struct err *err)
+check_numbers(const hf_opt *o, struct err *err)
 {
-    if (value < min || value > max)
-        return err_set(err, HF_INVALID, "%s: %d is not one of %d to %d", what, value, min, max);
-    return HF_OK;
-}
-
-static int
-check_times(const hf_opt *o, struct err *err)
-{
+    TRY(policy_check(o, err));
+    if (o->if_exists < HF_IF_EXISTS_FAIL || o->if_exists > HF_IF_EXISTS_REPLACE)
+        return err_set(err, HF_INVALID, "if_exists: %d is no HF_IF_EXISTS_ value", o->if_exists);
+    if (o->version < 0)
+        return err_set(err, HF_INVALID, "version: %d is negative", o->version);
     TRY(check_ms("delay_ms", o->delay_ms, err));
     TRY(check_ms("at_ms", o->at_ms, err));
     TRY(check_ms("timeout_ms", o->timeout_ms, err));
     TRY(check_ms("deadline_ms", o->deadline_ms, err));
     TRY(check_ms("first_delay_ms", o->first_delay_ms, err));
     return check_ms("max_delay_ms", o->max_delay_ms, err);
-}
-
-static int
-check_numbers(const hf_opt *o, struct err *err)
-{
-    TRY(check_range("class", o->class_, 0, HF_BULK, err));
-    TRY(check_range("if_exists", o->if_exists, HF_IF_EXISTS_FAIL, HF_IF_EXISTS_REPLACE, err));
-    TRY(check_range("on_crash", o->on_crash, HF_RETRY, HF_FAIL, err));
-    if (o->version < 0)
-        return err_set(err, HF_INVALID, "version: %d is negative", o->version);
-    if (o->max_attempts < -1)
-        return err_set(err, HF_INVALID, "max_attempts: %d; -1 means without limit",
-                       o->max_attempts);
-    if (!isfinite(o->factor) || o->factor < 0 || (o->factor > 0 && o->factor < 1))
-        return err_set(err, HF_INVALID, "factor: %g is below 1", o->factor);
-    if (!isfinite(o->jitter) || o->jitter > 1)
-        return err_set(err, HF_INVALID, "jitter: %g is not in 0 to 1", o->jitter);
-    return check_times(o, err);
 }
 
 static int

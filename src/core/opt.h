@@ -9,9 +9,10 @@
 #include "base/err.h"
 
 /*
- * Copies opt (NULL: no options) into *out, zero where it says nothing, and checks the range of every
- * member and the form of every name. Strings are borrowed. HF_INVALID names the member; so does it
- * if opt->size is 0 (HF_OPT was not used), or a newer member is set that this library does not know.
+ * Copies opt (NULL: no options) into *out, zero where it says nothing, and checks the range of
+ * every member and the form of every name. Strings are borrowed. HF_INVALID names the member; so
+ * does it if opt->size is 0 (HF_OPT was not used), or a newer member is set that this library does
+ * not know.
  */
 int opt_read(const hf_opt *opt, hf_opt *out, struct err *err);
 

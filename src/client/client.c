@@ -1,0 +1,356 @@
+/*
+ * The calls that any process may make on a store: start, send, cancel, describe, wait, enqueue.
+ * Each checks what it is given, then is one verb of the store under the handle's mutex. Waiting is
+ * done on a connection of its own, outside the mutex, so that other threads go on.
+ */
+#include "client/client.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "client/info.h"
+#include "core/opt.h"
+#include "core/policy.h"
+
+/* A start carries a token and may be repeated after a lost acknowledgement: so often we do. */
+enum { UNKNOWN_REPEATS = 3 };
+
+static const char default_queue[] = "default";
+
+/* Stores items in one commit. */
+static int
+submit(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
+{
+    size_t ignored;
+
+    pthread_mutex_lock(&h->mutex);
+    int rc = h->store == NULL
+                 ? err_set(err, HF_UNAVAILABLE, "the store is not open")
+                 : h->store->ops->submit(h->store, items, n, bad ? bad : &ignored, err);
+    pthread_mutex_unlock(&h->mutex);
+    return rc;
+}
+
+/* As submit, for items that may be stored twice without harm. */
+static int
+submit_again(hf *h, struct submit *items, size_t n, struct err *err)
+{
+    int rc = HF_UNKNOWN;
+    for (int i = 0; i < UNKNOWN_REPEATS && rc == HF_UNKNOWN; i++)
+        rc = submit(h, items, n, NULL, err);
+    return rc;
+}
+
+static int
+stream_of(int class_)
+{
+    return class_ == HF_URGENT ? STREAM_URGENT : class_ == HF_BULK ? STREAM_BULK : STREAM_NORMAL;
+}
+
+/* Hands out an id if the caller wants it. */
+static void
+give_id(char *to, const char *id)
+{
+    if (to)
+        memcpy(to, id, strlen(id) + 1);
+}
+
+/* ---- starting */
+
+/* Checks a start and fills its submit; *out holds the id and token that it points to. */
+static int
+prepare_start(const char *workflow, const char *input, const hf_opt *opt, struct submit *s,
+              struct started *out, struct err *err)
+{
+    hf_opt o;
+
+    TRY(id_check_name("workflow", workflow, err));
+    TRY(id_check_payload("input", input, err));
+    TRY(opt_read(opt, &o, err));
+    *out = (struct started){0};
+    if (o.id)
+        give_id(out->id, o.id);
+    else
+        id_uuid7(clock_system_us(), out->id);
+    id_uuid7(clock_system_us(), out->token);
+    *s = (struct submit){
+        .kind = SUBMIT_START,
+        .id = out->id,
+        .name = workflow,
+        .payload = input,
+        .queue = o.queue ? o.queue : default_queue,
+        .token = out->token,
+        .cls = stream_of(o.class_),
+        .version = o.version,
+        .if_exists = o.if_exists,
+    };
+    return HF_OK;
+}
+
+static int
+start_run(hf *h, const char *workflow, const char *input, const hf_opt *opt, struct started *out,
+          struct err *err)
+{
+    struct submit s;
+
+    TRY(prepare_start(workflow, input, opt, &s, out, err));
+    TRY(submit_again(h, &s, 1, err));
+    out->existed = s.existed;
+    if (s.existed && s.if_exists == HF_IF_EXISTS_USE)
+        out->token[0] = '\0';
+    return HF_OK;
+}
+
+int
+client_start(hf *h, const char *workflow, const char *input, const hf_opt *opt, struct started *out)
+{
+    struct err err = {0};
+    return start_run(h, workflow, input, opt, out, &err) ? handle_fail(h, &err) : HF_OK;
+}
+
+int
+hf_start(hf *h, const char *workflow, const char *input, const hf_opt *opt, char *id)
+{
+    struct started started;
+    TRY(client_start(h, workflow, input, opt, &started));
+    give_id(id, started.id);
+    return HF_OK;
+}
+
+static int
+check_signal(const char *run, const char *signal, const char *payload, struct err *err)
+{
+    TRY(id_check_name("run", run, err));
+    TRY(id_check_name("signal", signal, err));
+    return id_check_payload("payload", payload, err);
+}
+
+static int
+start_and_send(hf *h, const char *workflow, const char *input, const char *signal,
+               const char *payload, const hf_opt *opt, struct started *out, struct err *err)
+{
+    struct submit s[2];
+    hf_opt        o;
+
+    TRY(opt_read(opt, &o, err));
+    TRY(prepare_start(workflow, input, opt, &s[0], out, err));
+    TRY(check_signal(out->id, signal, payload, err));
+    s[0].if_exists = IF_EXISTS_LIVE;
+    s[1] = (struct submit){
+        .kind = SUBMIT_SIGNAL, .id = out->id, .name = signal, .payload = payload, .key = o.key};
+    return o.key ? submit_again(h, s, 2, err) : submit(h, s, 2, NULL, err);
+}
+
+int
+hf_start_send(hf *h, const char *workflow, const char *input, const char *signal,
+              const char *payload, const hf_opt *opt, char *id)
+{
+    struct started started;
+    struct err     err = {0};
+
+    if (start_and_send(h, workflow, input, signal, payload, opt, &started, &err))
+        return handle_fail(h, &err);
+    give_id(id, started.id);
+    return HF_OK;
+}
+
+/* ---- what is sent to a run */
+
+static int
+send_signal(hf *h, const char *run, const char *signal, const char *payload, const hf_opt *opt,
+            struct err *err)
+{
+    hf_opt o;
+
+    TRY(check_signal(run, signal, payload, err));
+    TRY(opt_read(opt, &o, err));
+    struct submit s = {
+        .kind = SUBMIT_SIGNAL, .id = run, .name = signal, .payload = payload, .key = o.key};
+    return o.key ? submit_again(h, &s, 1, err) : submit(h, &s, 1, NULL, err);
+}
+
+int
+hf_send(hf *h, const char *run, const char *signal, const char *payload, const hf_opt *opt)
+{
+    struct err err = {0};
+    return send_signal(h, run, signal, payload, opt, &err) ? handle_fail(h, &err) : HF_OK;
+}
+
+/* Cancel, terminate, pause and resume: a word to a run, with a reason or none. */
+static int
+tell(hf *h, int kind, const char *run, const char *reason)
+{
+    struct err    err = {0};
+    struct submit s = {.kind = kind, .id = run, .payload = reason};
+
+    if (id_check_name("run", run, &err) || id_check_payload("reason", reason, &err) ||
+        submit(h, &s, 1, NULL, &err))
+        return handle_fail(h, &err);
+    return HF_OK;
+}
+
+int
+hf_cancel(hf *h, const char *run, const char *reason)
+{
+    return tell(h, SUBMIT_CANCEL, run, reason);
+}
+
+int
+hf_terminate(hf *h, const char *run, const char *reason)
+{
+    return tell(h, SUBMIT_TERMINATE, run, reason);
+}
+
+int
+hf_pause(hf *h, const char *run)
+{
+    return tell(h, SUBMIT_PAUSE, run, NULL);
+}
+
+int
+hf_resume(hf *h, const char *run)
+{
+    return tell(h, SUBMIT_RESUME, run, NULL);
+}
+
+/* ---- describing and waiting */
+
+static int
+describe(hf *h, const char *run, struct arena *a, hf_info **out, struct err *err)
+{
+    struct run_row row = {0};
+
+    TRY(id_check_name("run", run, err));
+    pthread_mutex_lock(&h->mutex);
+    int rc = h->store == NULL ? err_set(err, HF_UNAVAILABLE, "the store is not open")
+                              : h->store->ops->run_get(h->store, run, a, &row, err);
+    pthread_mutex_unlock(&h->mutex);
+    TRY(rc);
+    return info_make(&row, out, err);
+}
+
+int
+hf_describe(hf *h, const char *run, hf_info **out)
+{
+    struct arena a = {0};
+    struct err   err = {0};
+
+    *out = NULL;
+    int rc = describe(h, run, &a, out, &err);
+    arena_release(&a);
+    return rc ? handle_fail(h, &err) : HF_OK;
+}
+
+/* A connection for one wait: the spare one, else a new one. */
+static int
+borrow_store(hf *h, struct store **out, struct err *err)
+{
+    int rc = HF_OK;
+
+    pthread_mutex_lock(&h->mutex);
+    if (h->spare) {
+        *out = h->spare;
+        h->spare = NULL;
+    } else if (h->store == NULL) {
+        rc = err_set(err, HF_UNAVAILABLE, "the store is not open");
+    } else {
+        rc = h->store->ops->clone(h->store, out, err);
+    }
+    pthread_mutex_unlock(&h->mutex);
+    return rc;
+}
+
+/* Keeps the connection for the next wait, unless it broke. */
+static void
+give_back_store(hf *h, struct store *s, bool broken)
+{
+    pthread_mutex_lock(&h->mutex);
+    if (h->spare == NULL && !broken) {
+        h->spare = s;
+        s = NULL;
+    }
+    pthread_mutex_unlock(&h->mutex);
+    if (s)
+        s->ops->close(s);
+}
+
+/* The code that says how a run has ended. */
+static int
+outcome(const struct run_row *run, struct err *err)
+{
+    const char *name = run->error_name ? run->error_name : "";
+    const char *text = run->error_message ? run->error_message : "";
+    const char *gap = name[0] && text[0] ? ": " : "";
+
+    switch (run->status) {
+    case RUN_COMPLETED:
+        return HF_OK;
+    case RUN_CANCELLED:
+        return err_set(err, HF_CANCELLED, "run %s was cancelled%s%s", run->id, text[0] ? ": " : "",
+                       text);
+    case RUN_TERMINATED:
+        return err_set(err, HF_TERMINATED, "run %s was terminated%s%s", run->id,
+                       text[0] ? ": " : "", text);
+    case RUN_FAILED:
+        return err_set(err, HF_FAILED, "run %s failed: %s%s%s", run->id, name, gap, text);
+    default:
+        return err_set(err, HF_TIMEOUT, "run %s has not ended, it is %s", run->id,
+                       run_status_name(run->status));
+    }
+}
+
+static int64_t
+deadline_after(int64_t timeout_ms)
+{
+    int64_t now_us = clock_steady_us();
+    if (timeout_ms < 0 || timeout_ms > (INT64_MAX - now_us) / US_PER_MS)
+        return INT64_MAX;
+    return now_us + timeout_ms * US_PER_MS;
+}
+
+static int
+wait_run(hf *h, const char *run, const char *token, int64_t timeout_ms, struct arena *a,
+         hf_info **out, struct err *err)
+{
+    struct run_row row = {0};
+    struct store  *s = NULL;
+
+    TRY(id_check_name("run", run, err));
+    if (timeout_ms < -1)
+        return err_set(err, HF_INVALID, "timeout_ms: %lld; -1 means for ever",
+                       (long long)timeout_ms);
+    TRY(borrow_store(h, &s, err));
+    /* In a test nobody works while this thread waits: say how it is. */
+    int64_t deadline_us = h->test ? clock_steady_us() : deadline_after(timeout_ms);
+    int     rc = s->ops->wait_result(s, run, token, deadline_us, a, &row, err);
+    give_back_store(h, s, rc == HF_UNAVAILABLE || rc == HF_CORRUPT);
+    if (rc != HF_OK && (rc != HF_TIMEOUT || row.id == NULL))
+        return rc;
+    if (out)
+        TRY(info_make(&row, out, err));
+    return rc == HF_TIMEOUT ? err_set(err, HF_TIMEOUT, "run %s has not ended, it is %s", run,
+                                      run_has_ended(row.status) ? "about to begin anew"
+                                                                : run_status_name(row.status))
+                            : outcome(&row, err);
+}
+
+int
+client_wait(hf *h, const char *run, const char *token, int64_t timeout_ms, hf_info **out)
+{
+    struct arena a = {0};
+    struct err   err = {0};
+
+    if (out)
+        *out = NULL;
+    if (token && token[0] == '\0')
+        token = NULL;
+    int rc = wait_run(h, run, token, timeout_ms, &a, out, &err);
+    arena_release(&a);
+    return rc ? handle_fail(h, &err) : HF_OK;
+}
+
+int
+hf_wait(hf *h, const char *run, int64_t timeout_ms, hf_info **out)
+{
+    return client_wait(h, run, NULL, timeout_ms, out);
+}
