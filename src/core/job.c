@@ -177,8 +177,6 @@ job_execute(struct job *job, struct arena *arena)
     } else if (rc > 0 && job->error_name == NULL) {
         rc = hf_tk_fail(&tk, "failed", "the handler returned %d", rc);
     }
-    job->code = rc == 0 && job->code == HF_OK ? HF_OK : HF_FAILED;
-    if (rc == 0 && job->error_name == NULL)
-        job->code = HF_OK;
+    job->code = rc == 0 ? HF_OK : HF_FAILED;
     arena_reset(arena);
 }

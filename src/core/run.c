@@ -253,6 +253,13 @@ apply_end(struct run *r, const struct event *e, struct err *err)
 static int
 apply_signal(struct run *r, const struct event *e, struct err *err)
 {
+    if (e->key) {
+        struct key *k = arena_zalloc(&r->arena, sizeof(*k));
+        if (k == NULL)
+            return err_nomem(err);
+        *k = (struct key){e->key, r->keys};
+        r->keys = k;
+    }
     for (struct call *c = r->open; c; c = c->open_next)
         if (c->kind == CALL_SIGNAL && !c->settled && strcmp(c->name, e->name) == 0) {
             c->output = e->output;
@@ -349,6 +356,12 @@ is_late(struct run *r, const struct event *e)
 {
     if (e->kind == EVENT_CANCEL)
         return r->cancel_order != 0;
+    if (e->kind == EVENT_SIGNAL && e->key) {
+        for (const struct key *k = r->keys; k; k = k->next)
+            if (strcmp(k->text, e->key) == 0)
+                return true;
+        return false;
+    }
     if (e->kind == EVENT_DONE || e->kind == EVENT_ERROR || e->kind == EVENT_FIRED ||
         e->kind == EVENT_SENT) {
         struct call *c = run_find(r, e->ref);
@@ -405,6 +418,17 @@ run_load(struct run *r, const struct history_row *rows, size_t n, struct err *er
     }
     r->horizon = r->last_command;
     return HF_OK;
+}
+
+void
+run_take_back(struct run *r)
+{
+    if (r->out.len > r->mark) {
+        r->out.len = r->mark;
+        r->out.data[r->mark] = '\0';
+    }
+    r->out.failed = 0;
+    r->to_start = NULL;
 }
 
 int64_t

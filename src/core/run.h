@@ -56,6 +56,11 @@ struct signal {
     struct signal *next;
 };
 
+struct key { /* of a signal that came, whether taken or not */
+    const char *text;
+    struct key *next;
+};
+
 struct patch {
     const char   *label;
     struct patch *next;
@@ -84,6 +89,7 @@ struct run {
     struct call   *to_start; /* tasks to begin once the turn is durable, newest first */
     struct signal *signals, *signals_tail;
     struct patch  *patches;
+    struct key    *keys;
     uint32_t       order;        /* events so far */
     uint32_t       last_command; /* order of the last event that a turn made */
     uint32_t       horizon;      /* events up to here were known to a turn before */
@@ -97,12 +103,15 @@ struct run {
     struct buf out; /* events not stored yet, without the closing bracket */
     int64_t    out_last_ms;
 
+    size_t     mark; /* length of `out` before the last turn: what came from outside */
+
     /* what the last turn said; texts in the arena */
     int         end;
     const char *end_output, *end_name, *end_message;
     const char *custom; /* status text to be stored */
     bool        custom_changed;
     uint32_t    end_seen;
+    const struct call *waits_for; /* no turn can go on before this has settled; NULL: not known */
     _Atomic int spinning; /* the function calls on and on although it was told to stop */
 };
 
@@ -138,6 +147,9 @@ struct call *run_new_call(struct run *r, struct branch *b, uint32_t n, int kind)
 /* Folds a call in that was just made: it may be settled at once by a signal that is there, or by
  * the cancel. */
 void run_add_call(struct run *r, struct call *c);
+
+/* Takes back what the last turn put into `out`: for a turn that must not count. The run is fit only for storing the rest and release. */
+void run_take_back(struct run *r);
 
 /* Earliest due time of open timers and signal waits, in ms; 0: none. */
 int64_t run_next_due_ms(const struct run *r);

@@ -12,6 +12,8 @@ begin(hf_wf *wf)
         b->asked = b->draws = 0;
     r->end = TURN_NONE;
     r->end_output = r->end_name = r->end_message = NULL;
+    r->waits_for = NULL;
+    r->mark = r->out.len;
     if (r->order > 0)
         return;
     struct event e = {.kind = EVENT_STARTED, .version = r->row.version, .time_ms = wf_turn_ms(wf)};
@@ -125,6 +127,7 @@ run_turn(struct run *r, hf_workflow_fn fn, const struct turn_env *env)
     r->end = wf.rc ? wf.end : judge(&wf, rc);
     if (wf.rc)
         r->end = wf.end;
+    r->waits_for = r->end == TURN_SUSPENDED && !wf.many_waits ? wf.waits_for : NULL;
     r->end_seen = wf.seen > r->horizon ? wf.seen : r->horizon;
     if (r->last_command > r->end_seen)
         r->end_seen = r->last_command;

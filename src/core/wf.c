@@ -145,6 +145,15 @@ wf_record_call(hf_wf *wf, struct call *c, int event_kind)
     return r->out.failed ? wf_nomem(wf) : HF_OK;
 }
 
+int
+wf_suspend(hf_wf *wf, const struct call *c)
+{
+    wf->waits_for = c;
+    if (c == NULL || c->kind == CALL_BRANCH)
+        wf->many_waits = true;
+    return wf_stop(wf, HF_SUSPENDED, TURN_SUSPENDED, NULL);
+}
+
 bool
 wf_is_settled(const struct call *c)
 {
@@ -157,7 +166,7 @@ wf_outcome(hf_wf *wf, struct call *c, const char **out)
     if (out)
         *out = NULL;
     if (!wf_is_settled(c))
-        return wf_stop(wf, HF_SUSPENDED, TURN_SUSPENDED, NULL);
+        return wf_suspend(wf, c);
     if (c->settled > wf->seen) {
         wf->seen = c->settled;
         if (c->time_ms > wf->now_ms)

@@ -23,6 +23,8 @@ struct hf_wf {
     int                    poisoned; /* calls since */
     int                    shield;
     bool                   compensating, continued;
+    const struct call     *waits_for;  /* what stopped the turn */
+    bool                   many_waits; /* or it may be something else */
     uint32_t               seen;    /* order of the latest event that the code has acted on */
     int64_t                now_ms;  /* its time */
     int64_t                turn_ms; /* when this turn began, 0 until asked for */
@@ -55,6 +57,9 @@ int wf_record_call(hf_wf *wf, struct call *c, int event_kind);
 bool wf_is_settled(const struct call *c);
 /* The outcome of a call, or HF_SUSPENDED. Sets the error and *out. */
 int wf_outcome(hf_wf *wf, struct call *c, const char **out);
+
+/* Stops the turn to wait; c (or NULL) is what it cannot go on without. */
+int wf_suspend(hf_wf *wf, const struct call *c);
 
 int64_t wf_turn_ms(hf_wf *wf);
 bool    wf_is_replaying(const hf_wf *wf);

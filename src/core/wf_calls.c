@@ -4,24 +4,23 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "core/opt.h"
 
-static const hf_opt *
-keep_opt(hf_wf *wf, const hf_opt *opt)
-{
-    bool          failed = false;
-    const hf_opt *copy = policy_copy(opt, &wf->run->arena, &failed);
-    if (failed)
-        wf_nomem(wf);
-    return copy;
-}
-
+/* Reads and checks the caller's options, and keeps those that a call needs later. NULL stays NULL. */
 static int
-check_opt(hf_wf *wf, const char *function, const hf_opt *opt)
+keep_opt(hf_wf *wf, const char *function, const hf_opt *opt, const hf_opt **out)
 {
     struct err err = {0};
-    if (policy_check(opt, &err) == HF_OK)
-        return opt && opt->queue ? wf_check_name(wf, function, "queue", opt->queue) : HF_OK;
-    return wf_stop(wf, HF_INVALID, TURN_BLOCKED, "%s: %s", function, err.text);
+    hf_opt     known;
+    bool       failed = false;
+
+    *out = NULL;
+    if (opt == NULL)
+        return HF_OK;
+    if (opt_read(opt, &known, &err))
+        return wf_stop(wf, HF_INVALID, TURN_BLOCKED, "%s: %s", function, err.text);
+    *out = policy_copy(&known, &wf->run->arena, &failed);
+    return failed ? wf_nomem(wf) : HF_OK;
 }
 
 /* A task that no worker holds yet is to be started when the turn is durable. */
@@ -66,7 +65,6 @@ hf_task_start_opt(hf_wf *wf, const char *name, const char *input, hf_call *call,
     if (c == NULL) {
         TRY(wf_check_name(wf, "hf_task", "task", name));
         TRY(wf_check_payload(wf, "hf_task", "input", input));
-        TRY(check_opt(wf, "hf_task", opt));
         if ((c = wf_new_call(wf, CALL_TASK, name)) == NULL)
             return wf->rc;
         c->input = arena_strdup(&wf->run->arena, input);
@@ -74,8 +72,8 @@ hf_task_start_opt(hf_wf *wf, const char *name, const char *input, hf_call *call,
             return wf_nomem(wf);
         TRY(wf_record_call(wf, c, EVENT_CALL));
     }
-    if (opt && c->opt == NULL && !c->closed && (c->opt = keep_opt(wf, opt)) == NULL)
-        return wf->rc;
+    if (c->opt == NULL && !c->closed)
+        TRY(keep_opt(wf, "hf_task", opt, &c->opt));
     list_to_start(wf->run, c);
     call->call = c;
     return HF_OK;
@@ -126,7 +124,8 @@ hf_sleep(hf_wf *wf, int64_t ms)
 int
 hf_signal_start_opt(hf_wf *wf, const char *name, hf_call *call, const hf_opt *opt)
 {
-    struct call *c;
+    const hf_opt *known;
+    struct call  *c;
 
     call->call = NULL;
     int rc = wf_enter(wf, "hf_signal", CALL_SIGNAL, name, &c);
@@ -135,12 +134,12 @@ hf_signal_start_opt(hf_wf *wf, const char *name, hf_call *call, const hf_opt *op
     TRY(rc);
     if (c == NULL) {
         TRY(wf_check_name(wf, "hf_signal", "signal", name));
-        TRY(check_opt(wf, "hf_signal", opt));
+        TRY(keep_opt(wf, "hf_signal", opt, &known));
         if ((c = wf_new_call(wf, CALL_SIGNAL, name)) == NULL)
             return wf->rc;
-        if (opt && opt->timeout_ms)
+        if (known && known->timeout_ms)
             c->due_ms =
-                (clock_now_us(wf->env->clock) + US_PER_MS - 1) / US_PER_MS + opt->timeout_ms;
+                (clock_now_us(wf->env->clock) + US_PER_MS - 1) / US_PER_MS + known->timeout_ms;
         TRY(wf_record_call(wf, c, EVENT_WAIT));
     }
     call->call = c;
@@ -179,8 +178,9 @@ static int
 start_child(hf_wf *wf, const char *function, const char *workflow, const char *input, bool detached,
             const hf_opt *opt, struct call **out)
 {
-    struct call *c;
-    int          rc = wf_enter(wf, function, CALL_CHILD, workflow, &c);
+    const hf_opt *known;
+    struct call  *c;
+    int           rc = wf_enter(wf, function, CALL_CHILD, workflow, &c);
 
     *out = NULL;
     if (rc == HF_CANCELLED && !detached)
@@ -189,15 +189,13 @@ start_child(hf_wf *wf, const char *function, const char *workflow, const char *i
     if (c == NULL) {
         TRY(wf_check_name(wf, function, "workflow", workflow));
         TRY(wf_check_payload(wf, function, "input", input));
-        TRY(check_opt(wf, function, opt));
-        if (opt && opt->id)
-            TRY(wf_check_name(wf, function, "id", opt->id));
+        TRY(keep_opt(wf, function, opt, &known));
         if ((c = wf_new_call(wf, CALL_CHILD, workflow)) == NULL)
             return wf->rc;
         const char *text = arena_strdup(&wf->run->arena, input);
         c->detached = detached;
-        c->run_id = child_id(wf, c, opt);
-        c->opt = keep_opt(wf, opt);
+        c->run_id = child_id(wf, c, known);
+        c->opt = known;
         if (c->run_id == NULL || (input && text == NULL) || wf->rc)
             return wf_nomem(wf);
         TRY(wf_record_call(wf, c,

@@ -29,9 +29,9 @@ hf_all(hf_wf *wf, const hf_call *calls, size_t n)
     struct call *bad = NULL;
 
     TRY(check_calls(wf, "hf_all", calls, n));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = n; i-- > 0;) /* the last one: results mostly come in order, so one turn does it */
         if (!wf_is_settled(calls[i].call))
-            return wf_stop(wf, HF_SUSPENDED, TURN_SUSPENDED, NULL);
+            return wf_suspend(wf, calls[i].call);
     for (size_t i = 0; i < n; i++) {
         struct call *c = calls[i].call;
         int          rc = wf_outcome(wf, c, NULL);
@@ -58,7 +58,7 @@ hf_any(hf_wf *wf, const hf_call *calls, size_t n, size_t *index)
         }
     }
     if (first == NULL)
-        return wf_stop(wf, HF_SUSPENDED, TURN_SUSPENDED, NULL);
+        return wf_suspend(wf, NULL);
     int  rc = wf_outcome(wf, first, NULL);
     bool by_cancel = rc == HF_CANCELLED && wf->run->cancel_order &&
                      first->settled >= wf->run->cancel_order && !first->shielded;
@@ -125,6 +125,7 @@ hf_branch_start(hf_wf *wf, hf_branch_fn fn, void *arg, hf_call *call)
             c->error_name = wf->error_name;
             c->message = wf->error_message;
         }
+        wf->many_waits = wf->many_waits || wf->rc != 0;
         wf->rc = 0; /* only the branch waits */
         wf->end = TURN_NONE;
         wf->poisoned = 0;
