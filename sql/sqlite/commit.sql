@@ -18,15 +18,6 @@ update hf_run
        custom = ?8, output = ?9, error_name = ?10, error_message = ?11, ended_us = ?12
  where no = ?1;
 
--- name: end_run
--- The same for a run that completes: what cannot be set then is left out. ?1 number, ?2 version,
--- ?3 execution, ?4 crashes, ?5 custom, ?6 output, ?7 time
--- index: primary key
-update hf_run
-   set status = 4, version = ?2, execution = ?3, wake_us = null, crashes = ?4, claimed = 0,
-       custom = ?5, output = ?6, error_name = null, error_message = null, ended_us = ?7
- where no = ?1;
-
 -- name: restart_run
 -- Another life. As update_run, then ?13 workflow, ?14 input, ?15 token, ?16 started
 -- index: primary key
