@@ -1,6 +1,6 @@
 /*
- * The writes of an owner's batch, inside its transaction, and the transaction itself: fence, writes,
- * commit. Whatever is refused takes the whole batch back and names the unit.
+ * The writes of an owner's batch, inside its transaction, and the transaction itself: fence,
+ * writes, commit. Whatever is refused takes the whole batch back and names the unit.
  */
 #include "store/sqlite.h"
 

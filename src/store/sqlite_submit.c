@@ -211,7 +211,8 @@ settle_dead(struct submitting *t, struct submit *item, struct err *err)
     TRY(has_id(s, SQL_dead_has_id, item->id, &no, err));
     if (no == 0)
         return err_set(err, HF_NOT_FOUND, "dead letter %s: not found", item->id);
-    sqlite3_stmt *copy = sql_get(s, SQL_dead_to_task, err), *drop = sql_get(s, SQL_delete_dead, err);
+    sqlite3_stmt *copy = sql_get(s, SQL_dead_to_task, err),
+                 *drop = sql_get(s, SQL_delete_dead, err);
     if (copy == NULL || drop == NULL)
         return err->code;
     item->no = no;
