@@ -98,6 +98,13 @@ sqlite_of(struct store *s)
     return (struct sqlite *)s;
 }
 
+/* The stream of a class: what is no class is normal. */
+static inline int
+immediate_stream(int cls)
+{
+    return cls >= STREAM_URGENT && cls <= STREAM_BULK ? cls : STREAM_NORMAL;
+}
+
 /* ---- sqlite_stmt.c */
 
 const char *sql_text(enum sql id);
@@ -226,9 +233,9 @@ int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, st
 
 /* ---- parts of verbs */
 
-/* The batch, in the transaction that is open. A code; sets batch->refused. */
+/* Fence, writes, commit; nothing for an empty batch. Sets batch->refused. */
 int sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err);
-/* Whether a run of the inbox has this unread row: for both kinds of writers. */
+/* Reads what is new for the cursors and moves them; on an error they stay. */
 int sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
                  struct arena *a, struct rows *out, struct err *err);
 void fetched_release(struct sqlite *s);
@@ -238,7 +245,7 @@ int  sqlite_connect(struct sqlite *s, const char *path, struct err *err);
 int  sqlite_migrate(struct sqlite *s, struct err *err);
 int  sqlite_schema_known(void);
 void sqlite_disconnect(struct sqlite *s);
-/* "pid 12 of ...": HF_UNAVAILABLE for the file systems that do not lock reliably. */
+/* By the f_type of statfs: HF_UNAVAILABLE for the file systems that do not lock reliably. */
 int sqlite_check_fs(const char *path, long f_type, struct err *err);
 /* The result of a quick check: NULL in *damage if the file is sound. */
 int sqlite_quick_check(struct sqlite *s, struct arena *a, char **damage, struct err *err);
