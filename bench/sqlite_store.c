@@ -42,7 +42,9 @@ submit_all(struct store *s, int kind, size_t total, size_t page, struct submit *
     size_t bad;
     for (size_t i = 0; i < total; i += page) {
         for (size_t k = 0; k < page; k++) {
-            snprintf(ids[k], sizeof(ids[k]), "%08x-1234-4abc-8def-%012zx", (unsigned)rand(), i + k);
+            if (kind == SUBMIT_START)
+                snprintf(ids[k], sizeof(ids[k]), "%08x-1234-4abc-8def-%012zx", (unsigned)rand(),
+                         i + k);
             items[k] = (struct submit){.kind = kind,
                                        .id = kind == SUBMIT_START ? ids[k] : NULL,
                                        .name = "noop",
@@ -86,19 +88,19 @@ run_runs(struct store *s, struct batch *batch, struct cursor *c, const struct ro
         if (rows.n_runs == 0)
             break;
         for (size_t i = 0; i < rows.n_runs; i++)
-            batch->writes[i] = (struct write){
-                .kind = WRITE_HISTORY,
-                .unit = (uint32_t)i,
-                .history = {rows.runs[i].no, 1, 1, called, sizeof(called) - 1}};
+            batch->writes[i] =
+                (struct write){.kind = WRITE_HISTORY,
+                               .unit = (uint32_t)i,
+                               .history = {rows.runs[i].no, 1, 1, called, sizeof(called) - 1}};
         batch->n_writes = rows.n_runs;
         must(s->ops->cycle(s, batch, c, 1, &none, &a, &nothing, &err));
         for (size_t i = 0; i < rows.n_runs; i++) {
             rows.runs[i].status = RUN_COMPLETED;
             rows.runs[i].output = "ok";
-            batch->writes[2 * i] = (struct write){
-                .kind = WRITE_HISTORY,
-                .unit = (uint32_t)i,
-                .history = {rows.runs[i].no, 1, 2, ended, sizeof(ended) - 1}};
+            batch->writes[2 * i] =
+                (struct write){.kind = WRITE_HISTORY,
+                               .unit = (uint32_t)i,
+                               .history = {rows.runs[i].no, 1, 2, ended, sizeof(ended) - 1}};
             batch->writes[2 * i + 1] =
                 (struct write){.kind = WRITE_RUN, .unit = (uint32_t)i, .run = &rows.runs[i]};
         }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/mem.h"
 #include "store/sqlite.h"
 #include "test.h"
 
@@ -68,8 +69,8 @@ start(struct store *s, const char *id, const char *token)
 {
     struct err    err = {0};
     size_t        bad;
-    struct submit item = {.kind = SUBMIT_START, .id = id, .name = "w", .cls = STREAM_NORMAL,
-                          .token = token};
+    struct submit item = {
+        .kind = SUBMIT_START, .id = id, .name = "w", .cls = STREAM_NORMAL, .token = token};
     if (s->ops->submit(s, &item, 1, &bad, &err) != HF_OK)
         test_fail(__FILE__, __LINE__, "start: %s", err.text);
     return item.no;
@@ -79,10 +80,12 @@ static int
 cycle(struct store *s, int64_t worker, struct write *writes, size_t n, struct cursor *c,
       struct arena *a, struct rows *rows, struct err *err)
 {
-    struct batch batch = {
-        .worker = worker, .partitions = &c->partition, .n_partitions = 1, .writes = writes,
-        .n_writes = n};
-    struct room room = {100, 100, 100};
+    struct batch batch = {.worker = worker,
+                          .partitions = &c->partition,
+                          .n_partitions = 1,
+                          .writes = writes,
+                          .n_writes = n};
+    struct room  room = {100, 100, 100};
     return s->ops->cycle(s, &batch, c, 1, &room, a, rows, err);
 }
 
@@ -166,7 +169,8 @@ claim_and_die(void)
     return 4;
 }
 
-/* What was running when the owner died is blamed, so that it cannot take the queue down for ever. */
+/* What was running when the owner died is blamed, so that it cannot take the queue down for ever.
+ */
 TEST(a_killed_owner_is_counted_as_a_crash)
 {
     struct arena          a = {0};
@@ -326,7 +330,8 @@ TEST(a_value_that_is_refused_names_its_unit)
     struct room  room = {1, 1, 1};
     CHECK_INT(s->ops->cycle(s, &batch, &c, 1, &room, &a, &rows, &err), HF_REFUSED);
     CHECK_INT(batch.refused, 7);
-    CHECK_INT(cycle(s, worker, w, 1, &c, &a, &rows, &err), HF_OK); /* the history row is not there */
+    CHECK_INT(cycle(s, worker, w, 1, &c, &a, &rows, &err),
+              HF_OK); /* the history row is not there */
     CHECK_INT(cycle(s, worker, w, 1, &c, &a, &rows, &err), HF_STALE);
     s->ops->close(s);
     arena_release(&a);
@@ -417,8 +422,7 @@ TEST(who_waits_for_a_result_is_told)
     if (pid == 0) {
         struct run_row run;
         struct store  *t = open_store();
-        int            rc = t->ops->wait_result(t, "r", "tok", clock_steady_us() + 5000000, &a, &run,
-                                                &err);
+        int rc = t->ops->wait_result(t, "r", "tok", clock_steady_us() + 5000000, &a, &run, &err);
         told_us = clock_steady_us();
         if (write(fds[1], &told_us, sizeof(told_us)) != sizeof(told_us))
             _exit(2);
@@ -488,4 +492,142 @@ TEST(ids_of_tasks_are_read_back)
     CHECK_INT(task_id_parse("t1.1.01"), 0);
     CHECK_INT(task_id_parse("t1.1.1x"), 0);
     CHECK_INT(task_id_parse("t99999999999999999999.1.1"), 0);
+}
+
+/* A delayed task that is claimed keeps a place where the next owner finds it. */
+TEST(a_delayed_task_is_found_by_the_next_owner_after_it_was_started)
+{
+    struct arena  a = {0};
+    struct err    err = {0};
+    int64_t       us = 1000000;
+    struct clock  clock = clock_fake(&us);
+    struct store *s;
+    struct rows   rows;
+    struct cursor c = {.partition = 1}, again = {.partition = 1};
+    CHECK_INT(store_open(file, &clock, &s, &err), HF_OK);
+    int64_t worker = own(s);
+    CHECK_INT(enqueue(s, "d", 2000000, &err), HF_OK);
+    us = 3000000;
+    CHECK_INT(cycle(s, worker, NULL, 0, &c, &a, &rows, &err), HF_OK);
+    CHECK_INT(rows.n_tasks, 1);
+    rows.tasks[0].run_at_us = 0;
+    rows.tasks[0].claimed = true;
+    struct write w = {.kind = WRITE_TASK, .task = &rows.tasks[0]};
+    CHECK_INT(cycle(s, worker, &w, 1, &c, &a, &rows, &err), HF_OK);
+    CHECK_INT(rows.n_tasks, 0);
+    s->ops->close(s);
+    CHECK_INT(store_open(file, &clock, &s, &err), HF_OK);
+    worker = own(s);
+    CHECK_INT(cycle(s, worker, NULL, 0, &again, &a, &rows, &err), HF_OK);
+    CHECK_INT(rows.n_tasks, 1);
+    CHECK_INT(rows.tasks[0].run_at_us, 0);
+    CHECK_INT(rows.tasks[0].crashes, 1);
+    s->ops->close(s);
+    arena_release(&a);
+}
+
+/* Sends, replaces and looks at everything once; the first code that is not 0. */
+static int
+use_all(struct arena *a, struct err *err)
+{
+    struct store         *s = NULL;
+    struct worker_self    self = {.name = "w"};
+    struct partition_row *p;
+    struct worker_row    *workers;
+    struct run_row        run, *runs;
+    struct task_row      *tasks;
+    struct store_info     info;
+    struct loaded         loaded;
+    struct rows           rows = {0};
+    struct cursor         c = {.partition = 1};
+    struct pending        pending;
+    struct room           room = {50, 50, 50};
+    int64_t               worker = 0;
+    size_t                n, bad;
+    struct submit         items[] = {
+                {.kind = SUBMIT_START, .id = "r", .name = "w", .token = "1", .if_exists = 2},
+                {.kind = SUBMIT_SIGNAL, .id = "r", .name = "s", .payload = "1", .key = "k"},
+                {.kind = SUBMIT_ENQUEUE, .name = "t", .queue = "other", .run_at_us = 5},
+                {.kind = SUBMIT_ENQUEUE, .name = "t", .payload = "p"}};
+    TRY(store_open(file, NULL, &s, err));
+    int rc = s->ops->submit(s, items, 4, &bad, err);
+    if (rc == HF_OK)
+        rc = s->ops->acquire(s, &self, &worker, a, &p, &n, err);
+    struct batch batch = {.worker = worker};
+    if (rc == HF_OK)
+        rc = s->ops->cycle(s, &batch, &c, 1, &room, a, &rows, err);
+    if (rc == HF_OK)
+        rc = s->ops->load(s, &items[0].no, 1, a, &loaded, err);
+    if (rc == HF_OK)
+        rc = s->ops->run_get(s, "r", a, &run, err);
+    if (rc == HF_OK)
+        rc = s->ops->run_list(s, &(struct run_filter){.status = -1, .limit = 9}, a, &runs, &n, err);
+    if (rc == HF_OK)
+        rc = s->ops->task_list(s, &(struct task_filter){.limit = 9, .queue = "other"}, a, &tasks,
+                               &n, err);
+    if (rc == HF_OK)
+        rc = s->ops->workers(s, a, &workers, &n, err);
+    if (rc == HF_OK)
+        rc = s->ops->pending(s, "other, default", 0, &pending, err);
+    if (rc == HF_OK)
+        rc = s->ops->info(s, a, &info, err);
+    if (rc == HF_OK)
+        rc = s->ops->leave(s, worker, err);
+    s->ops->close(s);
+    return rc;
+}
+
+TEST(memory_that_is_out_at_any_place_is_an_error_and_no_more)
+{
+    struct arena a = {0};
+    struct err   err = {0};
+    CHECK_INT(use_all(&a, &err), HF_OK);
+    for (long n = 1;; n++) {
+        arena_release(&a);
+        mem_fail_at(n, 0);
+        int  rc = use_all(&a, &err);
+        bool all = mem_count() < n;
+        mem_fail_at(0, 0);
+        if (rc != HF_OK)
+            CHECK_INT(rc, HF_NOMEM);
+        if (all)
+            break;
+    }
+    arena_release(&a);
+    CHECK_INT(use_all(&a, &err), HF_OK);
+    arena_release(&a);
+}
+
+/* Who replaces an ended run may signal it at once; repeating the start does nothing. */
+TEST(a_run_that_is_about_to_begin_anew_takes_signals)
+{
+    struct arena      a = {0};
+    struct err        err = {0};
+    struct rows       rows;
+    struct cursor     c = {.partition = 1};
+    struct store     *s = open_store();
+    struct inbox_row *inbox;
+    size_t            bad, n;
+    int64_t           worker = own(s), no = start(s, "r", "1");
+    CHECK_INT(cycle(s, worker, NULL, 0, &c, &a, &rows, &err), HF_OK);
+    rows.runs[0].status = RUN_FAILED;
+    struct write w = {.kind = WRITE_RUN, .run = &rows.runs[0]};
+    CHECK_INT(cycle(s, worker, &w, 1, &c, &a, &rows, &err), HF_OK);
+    struct submit signal = {.kind = SUBMIT_SIGNAL, .id = "r", .name = "s", .key = "k"};
+    struct submit again = {
+        .kind = SUBMIT_START, .id = "r", .name = "w", .token = "2", .if_exists = IF_EXISTS_LIVE};
+    CHECK_INT(s->ops->submit(s, &signal, 1, &bad, &err), HF_DONE);
+    CHECK_INT(s->ops->submit(s, &again, 1, &bad, &err), HF_OK);
+    CHECK(again.existed);
+    CHECK_INT(s->ops->submit(s, &again, 1, &bad, &err), HF_OK);
+    CHECK_INT(s->ops->submit(s, &signal, 1, &bad, &err), HF_OK);
+    CHECK_INT(s->ops->submit(s, &signal, 1, &bad, &err), HF_OK);
+    CHECK_INT(s->ops->inbox_list(s, no, &a, &inbox, &n, &err), HF_OK);
+    CHECK_INT(n, 2);
+    CHECK_INT(inbox[0].kind, INBOX_REPLACE);
+    CHECK_INT(inbox[1].kind, INBOX_SIGNAL);
+    CHECK_INT(cycle(s, worker, NULL, 0, &c, &a, &rows, &err), HF_OK);
+    CHECK_INT(rows.n_inbox, 2);
+    s->ops->close(s);
+    arena_release(&a);
 }

@@ -25,7 +25,12 @@ enum sql {
     SQLS
 };
 
-enum { PAGE_SIZE = 4096, LOG_CHECKPOINT = 4 << 20, LOG_RESTART = 64 << 20, LOG_TRUNCATE = 256 << 20 };
+enum {
+    PAGE_SIZE = 4096,
+    LOG_CHECKPOINT = 4 << 20,
+    LOG_RESTART = 64 << 20,
+    LOG_TRUNCATE = 256 << 20
+};
 
 struct queue_name {
     int32_t partition;
@@ -146,8 +151,8 @@ bind_unless(sqlite3_stmt *q, int i, int64_t v, int64_t none)
 int sqlite_code(int sqlite_rc);
 int sqlite_fail(struct sqlite *s, int sqlite_rc, const char *doing, struct err *err);
 
-int  sqlite_begin_read(struct sqlite *s, struct err *err);
-int  sqlite_begin_write(struct sqlite *s, struct err *err);
+int sqlite_begin_read(struct sqlite *s, struct err *err);
+int sqlite_begin_write(struct sqlite *s, struct err *err);
 /* On failure everything is rolled back; HF_UNKNOWN if only the sync failed. */
 int  sqlite_commit(struct sqlite *s, struct err *err);
 void sqlite_rollback(struct sqlite *s); /* nothing if there is no transaction */
@@ -191,21 +196,18 @@ bool lock_is_held(struct sqlite *s, char *who, size_t size);
 
 /* ---- ops */
 
-int  sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
-                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-int  sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err);
-int  sqlite_leave(struct store *base, int64_t worker, struct err *err);
-int  sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad,
-                   struct err *err);
-int  sqlite_cycle(struct store *base, struct batch *batch, struct cursor *cursors,
-                  size_t n_cursors, const struct room *room, struct arena *a, struct rows *out,
-                  struct err *err);
-int  sqlite_load(struct store *base, const int64_t *nos, size_t n, struct arena *a,
-                 struct loaded *out, struct err *err);
-int  sqlite_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *err);
-int  sqlite_wait_result(struct store *base, const char *id, const char *token,
-                        int64_t deadline_us, struct arena *a, struct run_row *out,
-                        struct err *err);
+int sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
+                   struct arena *a, struct partition_row **out, size_t *n, struct err *err);
+int sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err);
+int sqlite_leave(struct store *base, int64_t worker, struct err *err);
+int sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, struct err *err);
+int sqlite_cycle(struct store *base, struct batch *batch, struct cursor *cursors, size_t n_cursors,
+                 const struct room *room, struct arena *a, struct rows *out, struct err *err);
+int sqlite_load(struct store *base, const int64_t *nos, size_t n, struct arena *a,
+                struct loaded *out, struct err *err);
+int sqlite_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *err);
+int sqlite_wait_result(struct store *base, const char *id, const char *token, int64_t deadline_us,
+                       struct arena *a, struct run_row *out, struct err *err);
 void sqlite_tell_waiters(struct store *base);
 int  sqlite_run_get(struct store *base, const char *id, struct arena *a, struct run_row *out,
                     struct err *err);
@@ -213,8 +215,8 @@ int  sqlite_run_list(struct store *base, const struct run_filter *f, struct aren
                      struct run_row **out, size_t *n, struct err *err);
 int  sqlite_history(struct store *base, int64_t run_no, int execution, struct arena *a,
                     struct history_row **out, size_t *n, struct err *err);
-int  sqlite_inbox_list(struct store *base, int64_t run_no, struct arena *a,
-                       struct inbox_row **out, size_t *n, struct err *err);
+int  sqlite_inbox_list(struct store *base, int64_t run_no, struct arena *a, struct inbox_row **out,
+                       size_t *n, struct err *err);
 int  sqlite_children(struct store *base, int64_t run_no, struct arena *a, struct run_row **out,
                      size_t *n, struct err *err);
 int  sqlite_task_get(struct store *base, const char *id, struct arena *a, struct task_row *out,
@@ -236,8 +238,8 @@ int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, st
 /* Fence, writes, commit; nothing for an empty batch. Sets batch->refused. */
 int sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err);
 /* Reads what is new for the cursors and moves them; on an error they stay. */
-int sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
-                 struct arena *a, struct rows *out, struct err *err);
+int  sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
+                  struct arena *a, struct rows *out, struct err *err);
 void fetched_release(struct sqlite *s);
 
 /* An open and migrated connection. */
@@ -256,8 +258,8 @@ void hints_close(struct sqlite *s);
 void hints_send(struct sqlite *s);  /* to the owner, after a commit */
 void hints_drain(struct sqlite *s); /* what has come is remembered: s->hinted, s->waiters */
 
-int     checkpointer_start(struct sqlite *s, struct err *err);
-void    checkpointer_stop(struct sqlite *s);
+int  checkpointer_start(struct sqlite *s, struct err *err);
+void checkpointer_stop(struct sqlite *s);
 /* For sqlite3_wal_hook. */
 int     checkpoint_hook(void *arg, sqlite3 *db, const char *name, int frames);
 void    checkpointer_wake(struct sqlite *s);

@@ -1,6 +1,6 @@
 /*
- * The writes of an owner's batch, inside its transaction, and the transaction itself: fence, writes,
- * commit. Whatever is refused takes the whole batch back and names the unit.
+ * The writes of an owner's batch, inside its transaction, and the transaction itself: fence,
+ * writes, commit. Whatever is refused takes the whole batch back and names the unit.
  */
 #include "store/sqlite.h"
 
@@ -324,11 +324,12 @@ let_others(struct sqlite *s, struct err *err)
     int64_t version = 0, now_us = clock_steady_us();
     TRY(sqlite_data_version(s, &version, err));
     if (version != s->others_version) {
+        if (s->others_version >= 0)
+            s->others_us = now_us;
         s->others_version = version;
-        s->others_us = now_us;
     }
     int64_t pause_us = s->committed_us + PAUSE_US - now_us;
-    if (now_us - s->others_us < OTHERS_US && pause_us > 0)
+    if (s->others_us && now_us - s->others_us < OTHERS_US && pause_us > 0)
         nanosleep(&(struct timespec){0, pause_us * 1000}, NULL);
     return HF_OK;
 }

@@ -42,7 +42,8 @@ find_run(struct sqlite *s, const char *id, const char *token, struct found *out,
 
 /* The number of an unread row of a run, of a kind (and with that key, if not NULL); 0: none. */
 static int
-has_unread(struct sqlite *s, int64_t run_no, int kind, const char *key, int64_t *no, struct err *err)
+has_unread(struct sqlite *s, int64_t run_no, int kind, const char *key, int64_t *no,
+           struct err *err)
 {
     sqlite3_stmt *q = sql_get(s, key ? SQL_inbox_has_key : SQL_inbox_has_kind, err);
     if (q == NULL)
@@ -208,7 +209,8 @@ settle_dead(struct submitting *t, struct submit *item, struct err *err)
     TRY(has_id(s, SQL_dead_has_id, item->id, &no, err));
     if (no == 0)
         return err_set(err, HF_NOT_FOUND, "dead letter %s: not found", item->id);
-    sqlite3_stmt *copy = sql_get(s, SQL_dead_to_task, err), *drop = sql_get(s, SQL_delete_dead, err);
+    sqlite3_stmt *copy = sql_get(s, SQL_dead_to_task, err),
+                 *drop = sql_get(s, SQL_delete_dead, err);
     if (copy == NULL || drop == NULL)
         return err->code;
     item->no = no;
