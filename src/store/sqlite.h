@@ -247,6 +247,7 @@ int  sqlite_connect(struct sqlite *s, const char *path, struct err *err);
 int  sqlite_migrate(struct sqlite *s, struct err *err);
 int  sqlite_schema_known(void);
 void sqlite_disconnect(struct sqlite *s);
+int  sqlite_wait_busy(void *arg, int times); /* for sqlite3_busy_handler */
 /* By the f_type of statfs: HF_UNAVAILABLE for the file systems that do not lock reliably. */
 int sqlite_check_fs(const char *path, long f_type, struct err *err);
 /* The result of a quick check: NULL in *damage if the file is sound. */
@@ -260,6 +261,7 @@ void hints_drain(struct sqlite *s); /* what has come is remembered: s->hinted, s
 
 int  checkpointer_start(struct sqlite *s, struct err *err);
 void checkpointer_stop(struct sqlite *s);
+void checkpointer_restart(struct sqlite *s); /* by the owner, after a commit */
 /* For sqlite3_wal_hook. */
 int     checkpoint_hook(void *arg, sqlite3 *db, const char *name, int frames);
 void    checkpointer_wake(struct sqlite *s);

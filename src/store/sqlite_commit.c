@@ -349,6 +349,7 @@ sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err)
         return rc;
     }
     rc = sqlite_commit(s, err);
+    checkpointer_restart(s);
     s->committed_us = clock_steady_us();
     return rc;
 }

@@ -281,6 +281,7 @@ sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, s
         return rc;
     }
     TRY(sqlite_commit(s, err));
+    checkpointer_restart(s);
     hints_send(s);
     return HF_OK;
 }
