@@ -5,6 +5,7 @@
 #ifndef CORE_REGISTRY_H
 #define CORE_REGISTRY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/arena.h"
@@ -24,6 +25,7 @@ struct handler {
     hf_opt      defaults;                 /* size 0: none */
     const char *fake_output, *fake_error; /* hf_test_fake */
     bool        fake;
+    _Atomic int mean_us; /* how long it takes, a moving mean; 0: not known */
     int         count; /* starts, under hf_test_* only */
 };
 

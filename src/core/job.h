@@ -1,0 +1,55 @@
+/*
+ * A job: one attempt at a task, standalone or called by a run, from the moment a lane holds it
+ * until its result is recorded. job_execute is all that a slot does with it.
+ */
+#ifndef CORE_JOB_H
+#define CORE_JOB_H
+
+#include "base/queue.h"
+#include "core/policy.h"
+#include "core/registry.h"
+#include "store/store.h"
+
+struct call;
+
+struct job {
+    struct node     node; /* in the done stack */
+    struct handler *handler;
+    const char     *id, *name, *input; /* id: what the handler sees, stable over attempts */
+    struct policy   policy;
+    int             attempt; /* 1, 2, ... */
+    int64_t         created_us;
+    struct task_row row; /* row.no 0: in memory only. Texts live as long as the job */
+    /* a called one */
+    int64_t      run_no;
+    int          execution;
+    struct call *call;
+
+    /* set by the slot */
+    int64_t started_us, ended_us; /* steady clock; started_us is read by the lane meanwhile */
+    int     code;                 /* HF_OK or HF_FAILED */
+    bool    final;
+    int64_t retry_after_ms;                      /* -1: as the policy says */
+    char   *output, *error_name, *error_message; /* owned */
+
+    _Atomic int     cancelled; /* nobody wants the result any more */
+    _Atomic int64_t begun_us;  /* started_us, for other threads; 0 while it waits for a slot */
+
+    /* the lane's */
+    bool abandoned;       /* its result was recorded without it (timeout); the slot is lost until it
+                             returns */
+    bool         careful; /* stored as claimed before it starts */
+    bool         to_row, in_list;
+    int64_t      handed_us;
+    struct job  *prev, *next; /* in the lane's list of jobs handed out, oldest first */
+    struct arena arena;
+};
+
+/* Runs the handler. arena is the slot's, for the attempt. */
+void job_execute(struct job *job, struct arena *arena);
+
+/* Forgets the result of an attempt, for the next one. */
+void job_clear_result(struct job *job);
+void job_free(struct job *job);
+
+#endif

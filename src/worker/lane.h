@@ -1,0 +1,196 @@
+/*
+ * A lane: the one thread that holds a store connection and everything in memory of the partitions
+ * that it works for. It alone decides; slots only execute. One round (lane_round) is:
+ *
+ *   collect   results of turns and jobs that slots have finished, timeouts          lane_turns.c
+ * lane_jobs.c turns     runs that can go on are given to slots; they are not in this commit
+ * lane_turns.c cycle     all other runs and tasks with something to store: one commit, then
+ * lane_commit.c a fetch; what became durable starts now rows      new runs, tasks, signals become
+ * lives and jobs                        lane_fetch.c
+ *
+ * While the commit is under way slots go on, and what becomes ready goes into the next: the commits
+ * clock themselves.
+ *
+ * A run in memory (`struct live`) is in one place at a time: idle, or with a slot for a turn. Only
+ * the idle ones are in a commit.
+ */
+#ifndef WORKER_LANE_H
+#define WORKER_LANE_H
+
+#include "base/map.h"
+#include "core/turn.h"
+#include "worker/pool.h"
+
+struct lane_opt {
+    const char *queues;
+    int         slots;
+    int64_t     lease_us, grace_us;
+    int         max_crashes;
+    int64_t     turn_cpu_us, spill_us;
+    size_t      local_max, cache_runs;
+    bool        inline_slots; /* tests: everything in the lane's thread */
+};
+
+/* Something to store beside the events, in the run's unit. */
+struct extra {
+    struct write  write;
+    struct job   *job; /* starts when this is stored */
+    struct extra *next;
+};
+
+/* What came for a run while it was with a slot. */
+struct arrival {
+    struct inbox_row inbox; /* kind -1: not from the inbox */
+    struct job      *job;
+    bool             due;
+    struct arrival  *next;
+};
+
+enum live_place { LIVE_IDLE, LIVE_TURN, LIVE_STEP };
+
+struct live {
+    struct node            node; /* in turns_done */
+    struct run             run;
+    const struct workflow *workflow;
+    int                    place;
+    bool            wants_turn, wants_step, dirty, listed_ready, careful_stored, ended, forget;
+    bool            was_blocked;
+    int             stored_status;
+    int64_t         stored_wake_us;
+    const char     *stored_custom;
+    bool            stored_claimed;
+    int             stored_crashes;
+    struct extra   *extras, **extras_end;
+    struct arrival *arrivals, **arrivals_end;
+    struct job
+          *starting; /* called tasks to be handed out when the commit is done; linked by next */
+    size_t jobs;     /* in memory, of this run */
+    struct live *ready_next;
+    struct live *dirty_next;
+    struct live *lru_prev, *lru_next;
+    bool         in_lru;
+};
+
+/* What a unit of the batch under way belongs to. */
+struct unit {
+    struct live *live;
+    struct job  *job;
+    bool         claims; /* the job's claim: it starts when this is stored */
+};
+
+struct job_list {
+    struct job *head, *tail;
+    size_t      count;
+};
+
+struct lane {
+    struct store         *store;
+    struct registry      *registry;
+    const struct log     *log;
+    struct lane_opt       opt;
+    struct pool          *pool; /* NULL with inline slots */
+    int64_t               worker;
+    struct cursor        *cursors;
+    int32_t              *partitions;
+    struct partition_row *partition_rows; /* texts in partition_arena */
+    size_t                n_partitions;
+    uint32_t              partitions_seen;
+    struct arena          partition_arena;
+    bool                  careful; /* owners have died here lately */
+
+    struct map   lives; /* run.no → struct live */
+    struct map   rows;  /* task row no → struct job: rows that are in memory */
+    struct live *ready, **ready_end;
+    struct live *dirty, **dirty_end;
+    struct live *lru_head, *lru_tail; /* waiting runs, least recent first */
+    size_t       n_lru, n_turns;      /* n_turns: with slots */
+
+    struct job_list waiting;  /* to be handed to slots */
+    struct job_list handed;   /* with slots, oldest first */
+    struct job_list suspects; /* found in crashes: one at a time */
+    struct job_list finished; /* standalone, to be recorded */
+    struct job_list to_claim; /* careful: to be stored as claimed first */
+    struct job     *suspect;  /* the one under way */
+    struct live    *suspect_live;
+    size_t          n_jobs, n_lost;
+    int64_t         next_timeout_us; /* steady; NEVER_US */
+
+    struct write *writes;
+    size_t        n_writes, size_writes;
+    struct unit  *units;
+    size_t        n_units, size_units;
+    struct arena  batch_arena, rows_arena, turn_arena;
+    struct buf    events; /* rows of the batch, one after the other */
+
+    int64_t now_us;      /* store time of the last answer */
+    int64_t now_at_us;   /* steady clock when it came */
+    int64_t next_due_us; /* store time */
+    int64_t retry_at_us; /* steady: the store was not available until then */
+    int     backoff_ms;
+    bool    fetch_wanted, more, stopping, told_waiters;
+    size_t  ended_in_batch;
+    /* counters, for tests and the log */
+    uint64_t n_commits, n_turns_run, n_jobs_run, n_rounds;
+};
+
+int lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
+              const struct lane_opt *opt, struct err *err);
+void lane_close(struct lane *l, int64_t deadline_us); /* forgets all; the store stays open */
+
+/* Takes or refreshes ownership. HF_OWNED. */
+int lane_acquire(struct lane *l, const char *handlers, struct err *err);
+
+/* One round. *idle: nothing was done and nothing can be done before the store or a slot says so. */
+int lane_round(struct lane *l, bool *idle, struct err *err);
+/* When something has to be done without being told (steady clock). */
+int64_t lane_deadline_us(const struct lane *l);
+bool    lane_is_quiet(const struct lane *l); /* nothing is with slots or waits for a commit */
+int64_t lane_now_us(const struct lane *l);   /* lower bound of the store's time */
+
+/* ---- between the files of the lane ---- */
+
+void live_ready(struct lane *l, struct live *live); /* a turn, as soon as it can be */
+void live_dirty(struct lane *l, struct live *live); /* to be looked at by the next commit */
+int  live_add(struct lane *l, const struct run_row *row, struct live **out, struct err *err);
+void live_free(struct lane *l, struct live *live);
+/* Forgets it; jobs that still run for it are told so. */
+void          live_drop(struct lane *l, struct live *live);
+struct extra *live_extra(struct live *live, uint32_t kind); /* NULL: out of memory */
+/* An event from outside for an idle live; marks what is to be done. */
+int live_record(struct lane *l, struct live *live, const struct event *e, struct err *err);
+int live_arrive(struct lane *l, struct live *live, const struct inbox_row *inbox, struct job *job,
+                bool due, struct err *err);
+int
+live_take_inbox(struct lane *l, struct live *live, const struct inbox_row *row, struct err *err);
+int live_take_due(struct lane *l, struct live *live, struct err *err);
+int live_take_job(struct lane *l, struct live *live, struct job *job, struct err *err);
+
+int  lane_collect_turns(struct lane *l, bool *did, struct err *err);
+int  lane_dispatch_turns(struct lane *l, bool *did, struct err *err);
+void lane_watch_turns(struct lane *l);
+int  live_block(struct lane *l, struct live *live, const char *name, const char *message,
+                struct err *err);
+void live_cancel_calls(struct lane *l, struct live *live, bool all);
+void live_end(struct lane *l, struct live *live, int status, int event);
+void lane_execute_turn(struct live *live, struct slot *slot, bool may_step);
+
+int  lane_collect_jobs(struct lane *l, bool *did, struct err *err);
+void lane_hand_jobs(struct lane *l, bool *did);
+int  lane_watch_jobs(struct lane *l, struct err *err);
+int
+job_from_call(struct lane *l, struct live *live, struct call *c, struct job **out, struct err *err);
+int  job_from_row(struct lane *l, const struct task_row *row, struct job **out, struct err *err);
+void lane_queue_job(struct lane *l, struct job *job);
+void lane_forget_job(struct lane *l,
+                     struct job  *job); /* out of the maps; frees it unless a slot has it */
+int  job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, int64_t run_at_us,
+                struct err *err);
+bool lane_is_careful(const struct lane *l, int64_t no);
+void job_list_put(struct job_list *list, struct job *job);
+void job_list_remove(struct job_list *list, struct job *job);
+struct job *job_list_take(struct job_list *list);
+
+int lane_commit(struct lane *l, bool *did, struct err *err);
+int lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
+
+#endif
