@@ -1,0 +1,180 @@
+# Holdfast's build: `make`, `make check`, `make test`, `make asan`, `make tsan`, `make lint`,
+# `make fmt`, `make bench`, `make install PREFIX=... DESTDIR=...`, `make clean`.
+#
+# Variants: release writes to build/, asan and tsan to build/asan/ and build/tsan/; objects are in
+# build/obj/VARIANT/. Sources are found by wildcard:
+#   src/{base,core,store,client,worker,testing}/*.c   the library
+#   src/cli/*.c                                       the command
+#   examples/NAME/*.c                                 a module, build/examples/NAME.so
+#   tests/{unit,suite,sim,fuzz,cli}_*.c               a test program each
+#   tests/store_*.c                                   the store suite, linked to STORE_SUITES
+#   tests/*.c otherwise                               helpers of all test programs
+#   tests/*.sh, tests/*.t                             test scripts, executable, TAP
+#   bench/*.c                                         a benchmark program each
+# Asserts stay on in every variant.
+
+VARIANT ?= release
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+INCDIR  ?= $(PREFIX)/include
+MANDIR  ?= $(PREFIX)/share/man
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+INSTALL ?= install
+
+OUT := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
+OBJ := build/obj/$(VARIANT)
+
+version-part = $(shell sed -n 's/^.define HF_VERSION_$(1) *//p' include/holdfast.h)
+MAJOR   := $(call version-part,MAJOR)
+VERSION := $(MAJOR).$(call version-part,MINOR).$(call version-part,PATCH)
+SONAME  := libholdfast.so.$(MAJOR)
+
+PACKAGES  := sqlite3 jansson
+PKG_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
+LIBS      := $(shell pkg-config --libs $(PACKAGES)) -ldl -lm
+
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
+            -Wformat=2 $(if $(CI),-Werror)
+SANITIZE-asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SANITIZE-tsan := -fsanitize=thread -fno-omit-frame-pointer
+SANITIZE := $(SANITIZE-$(VARIANT))
+# How many times longer a test may take in this variant.
+SLOW-asan := 4
+SLOW-tsan := 8
+
+ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE -Iinclude -Isrc -Ibuild/gen $(PKG_FLAGS) -fPIC \
+              -fvisibility=hidden -pthread $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS)
+ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
+
+objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
+LIB_SRC  := $(wildcard $(patsubst %,src/%/*.c,base core store client worker testing))
+CLI_SRC  := $(wildcard src/cli/*.c)
+TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli))
+STORE_SUITE_SRC := $(wildcard tests/store_*.c)
+HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC),$(wildcard tests/*.c))
+BENCH_SRC  := $(wildcard bench/*.c)
+EXAMPLES   := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
+SQL        := $(shell find sql -name '*.sql' 2>/dev/null)
+ALL_SRC    := $(LIB_SRC) $(CLI_SRC) $(wildcard tests/*.c bench/*.c examples/*/*.c)
+
+LIBRARY  := $(OUT)/libholdfast.a $(OUT)/libholdfast.so $(OUT)/$(SONAME)
+COMMAND  := $(if $(CLI_SRC),$(OUT)/holdfast)
+MODULES  := $(EXAMPLES:%=$(OUT)/examples/%.so)
+PROGRAMS := $(TEST_SRC:%.c=$(OUT)/%)
+BENCHES  := $(BENCH_SRC:%.c=$(OUT)/%)
+SCRIPTS  := $(wildcard tests/*.sh tests/*.t)
+STORE_SUITES := suite_memory suite_sqlite
+
+.PHONY: all programs check check-all test asan tsan lint fmt bench install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(LIBRARY) $(COMMAND) $(MODULES)
+
+$(OBJ)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
+
+# The named statements and migrations of sql/sqlite as C strings.
+ifneq ($(wildcard scripts/embed-sql),)
+build/gen/sqlite_sql.h: scripts/embed-sql $(SQL)
+	@mkdir -p $(@D)
+	scripts/embed-sql sql/sqlite > $@
+$(call objects,$(wildcard src/store/sqlite*.c tests/*.c)): build/gen/sqlite_sql.h
+endif
+
+$(OUT)/libholdfast.a: $(call objects,$(LIB_SRC))
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/libholdfast.so: $(call objects,$(LIB_SRC)) src/libholdfast.map
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/libholdfast.map $(ALL_LDFLAGS) \
+	    -o $@ $(filter %.o,$^) $(LIBS)
+
+$(OUT)/$(SONAME): $(OUT)/libholdfast.so
+	ln -sf libholdfast.so $@
+
+# The command carries the whole library and exports hf_*: modules take their symbols from it.
+$(OUT)/holdfast: $(call objects,$(CLI_SRC)) $(OUT)/libholdfast.a
+	$(CC) $(ALL_LDFLAGS) -rdynamic -o $@ $(filter %.o,$^) \
+	    -Wl,--whole-archive $(OUT)/libholdfast.a -Wl,--no-whole-archive $(LIBS)
+
+define module-rule
+$(OUT)/examples/$(1).so: $$(call objects,$(wildcard examples/$(1)/*.c))
+	@mkdir -p $$(@D)
+	$$(CC) -shared $$(ALL_LDFLAGS) -o $$@ $$^
+endef
+$(foreach name,$(EXAMPLES),$(eval $(call module-rule,$(name))))
+
+$(OUT)/tests/libtest.a: $(call objects,$(HELPER_SRC))
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(patsubst %,$(OUT)/tests/%,$(STORE_SUITES)): $(call objects,$(STORE_SUITE_SRC))
+$(OUT)/tests/%: $(OBJ)/tests/%.o $(OUT)/tests/libtest.a $(OUT)/libholdfast.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+
+$(OUT)/bench/%: $(OBJ)/bench/%.o $(OUT)/libholdfast.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(filter %.a,$^) $(LIBS)
+
+programs: $(PROGRAMS)
+
+# Scripts find what they test by HOLDFAST (the command) and BUILD (the directory).
+PROVE = env HOLDFAST=$(CURDIR)/$(OUT)/holdfast BUILD=$(CURDIR)/$(OUT) TEST_SLOW=$(SLOW-$(VARIANT)) \
+        prove --nocolor --timer -j2 --exec ''
+
+# Minutes of a working day: unit and suite programs, their long tests shortened.
+check: all programs
+	TEST_QUICK=1 $(PROVE) $(filter $(OUT)/tests/unit_% $(OUT)/tests/suite_%,$(PROGRAMS))
+
+check-all: all programs
+	$(PROVE) $(PROGRAMS) $(SCRIPTS)
+
+# Everything: all tests, then all test programs under the sanitizers.
+test:
+	$(MAKE) check-all
+	$(MAKE) asan
+	$(MAKE) tsan
+
+asan tsan:
+	$(MAKE) VARIANT=$@ sanitized
+
+.PHONY: sanitized
+sanitized: all programs
+	ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	TSAN_OPTIONS=halt_on_error=1 TEST_QUICK=1 $(PROVE) $(PROGRAMS)
+
+lint:
+	scripts/lint
+
+fmt:
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+bench: all $(BENCHES)
+	$(if $(wildcard bench/run),bench/run $(OUT),for b in $(BENCHES); do $$b || exit 1; done)
+
+$(OUT)/holdfast.pc: include/holdfast.h Makefile
+	@mkdir -p $(@D)
+	printf '%s\n' 'Name: holdfast' 'Description: durable workflows and tasks' \
+	    'Version: $(VERSION)' 'Requires.private: $(PACKAGES)' 'Cflags: -I$(INCDIR)' \
+	    'Libs: -L$(LIBDIR) -lholdfast' 'Libs.private: -pthread -ldl -lm' > $@
+
+install: all $(OUT)/holdfast.pc
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCDIR)
+	$(if $(COMMAND),$(INSTALL) -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/holdfast)
+	$(INSTALL) -m 644 include/holdfast.h $(DESTDIR)$(INCDIR)/holdfast.h
+	$(INSTALL) -m 644 $(OUT)/libholdfast.a $(DESTDIR)$(LIBDIR)/libholdfast.a
+	$(INSTALL) -m 755 $(OUT)/libholdfast.so $(DESTDIR)$(LIBDIR)/libholdfast.so.$(VERSION)
+	ln -sf libholdfast.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libholdfast.so
+	$(INSTALL) -m 644 $(OUT)/holdfast.pc $(DESTDIR)$(LIBDIR)/pkgconfig/holdfast.pc
+	for page in $(wildcard man/*.[1-8]); do section=$${page##*.}; \
+	    $(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/$${page#man/} || exit 1; done
+
+clean:
+	rm -rf build
