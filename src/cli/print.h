@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-enum { TIME_SIZE = 40 };
+enum { TIME_SIZE = 80 };
 
 /* "2026-11-20T19:25:29.123Z"; a duration as "12 ms", "3.21 s", "5m 12s", "3d 4h". */
 const char *format_time(int64_t ms, char out[TIME_SIZE]);
