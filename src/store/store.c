@@ -1,0 +1,89 @@
+/* Opening a store by its URL, and the words of store.h: ids of tasks, names of states. */
+#include "store/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const status_names[RUN_STATUSES] = {
+    [RUN_RUNNING] = "running",     [RUN_WAITING] = "waiting",      [RUN_PAUSED] = "paused",
+    [RUN_BLOCKED] = "blocked",     [RUN_COMPLETED] = "completed",  [RUN_FAILED] = "failed",
+    [RUN_CANCELLED] = "cancelled", [RUN_TERMINATED] = "terminated"};
+
+const char *
+run_status_name(int status)
+{
+    return status >= 0 && status < RUN_STATUSES ? status_names[status] : "unknown";
+}
+
+int
+run_status_parse(const char *name)
+{
+    for (int i = 0; name && i < RUN_STATUSES; i++)
+        if (strcmp(status_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+void
+task_id_format(int64_t no, char out[HF_ID_SIZE])
+{
+    snprintf(out, HF_ID_SIZE, "t%d.%d.%lld", row_partition(no), row_stream(no),
+             (long long)row_seq(no));
+}
+
+/* Digits of a number from 0 to max, no leading zero; NULL if there is none. */
+static const char *
+parse_number(const char *p, int64_t max, int64_t *out)
+{
+    int64_t v = 0;
+    if (*p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9'))
+        return NULL;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        v = v * 10 + (*p - '0');
+        if (v > max)
+            return NULL;
+    }
+    *out = v;
+    return p;
+}
+
+int64_t
+task_id_parse(const char *text)
+{
+    int64_t     partition = 0, stream = 0, seq = 0;
+    const char *p = text;
+
+    if (p == NULL || *p++ != 't')
+        return 0;
+    if ((p = parse_number(p, 32767, &partition)) == NULL || *p++ != '.')
+        return 0;
+    if ((p = parse_number(p, STREAMS - 1, &stream)) == NULL || *p++ != '.')
+        return 0;
+    if ((p = parse_number(p, ((int64_t)1 << 46) - 1, &seq)) == NULL || *p != '\0')
+        return 0;
+    return partition && seq ? row_no((int32_t)partition, (int)stream, seq) : 0;
+}
+
+int
+store_open(const char *url, const struct clock *clock, struct store **out, struct err *err)
+{
+    *out = NULL;
+    if (url == NULL || *url == '\0')
+        return err_set(err, HF_INVALID, "store URL: empty");
+    if (strcmp(url, "memory:") == 0)
+        return memory_store_open(clock, out, err);
+    if (strncmp(url, "postgres:", 9) == 0 || strncmp(url, "postgresql:", 11) == 0)
+        return err_set(err, HF_INVALID, "this build has no PostgreSQL store");
+
+    const char *path = url, *colon = strchr(url, ':'), *slash = strchr(url, '/');
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        path = url + 7;
+        if (strncmp(path, "//", 2) == 0)
+            path += 2;
+    } else if (colon && (slash == NULL || colon < slash)) {
+        return err_set(err, HF_INVALID, "store URL %s: unknown kind, want sqlite:PATH", url);
+    }
+    if (*path == '\0')
+        return err_set(err, HF_INVALID, "store URL %s: no path", url);
+    return sqlite_store_open(path, clock, out, err);
+}
