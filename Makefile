@@ -62,6 +62,7 @@ ALL_SRC    := $(LIB_SRC) $(CLI_SRC) $(wildcard tests/*.c bench/*.c examples/*/*.
 LIBRARY  := $(OUT)/libholdfast.a $(OUT)/libholdfast.so $(OUT)/$(SONAME)
 COMMAND  := $(if $(CLI_SRC),$(OUT)/holdfast)
 MODULES  := $(EXAMPLES:%=$(OUT)/examples/%.so)
+DATA     := $(patsubst %,$(OUT)/examples/%,$(notdir $(wildcard examples/*/*.jsonl)))
 PROGRAMS := $(TEST_SRC:%.c=$(OUT)/%)
 BENCHES  := $(BENCH_SRC:%.c=$(OUT)/%)
 SCRIPTS  := $(wildcard tests/*.sh tests/*.t)
@@ -70,7 +71,7 @@ STORE_SUITES := suite_memory suite_sqlite
 .PHONY: all programs check check-all test asan tsan lint fmt bench install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(LIBRARY) $(COMMAND) $(MODULES)
+all: $(LIBRARY) $(COMMAND) $(MODULES) $(DATA)
 
 $(OBJ)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -109,6 +110,12 @@ $(OUT)/examples/$(1).so: $$(call objects,$(wildcard examples/$(1)/*.c))
 	$$(CC) -shared $$(ALL_LDFLAGS) -o $$@ $$^
 endef
 $(foreach name,$(EXAMPLES),$(eval $(call module-rule,$(name))))
+
+# What modules work on lies beside them.
+vpath %.jsonl $(wildcard examples/*)
+$(OUT)/examples/%.jsonl: %.jsonl
+	@mkdir -p $(@D)
+	cp $< $@
 
 $(OUT)/tests/libtest.a: $(call objects,$(HELPER_SRC))
 	@mkdir -p $(@D)
@@ -172,6 +179,9 @@ install: all $(OUT)/holdfast.pc
 	$(INSTALL) -m 755 $(OUT)/libholdfast.so $(DESTDIR)$(LIBDIR)/libholdfast.so.$(VERSION)
 	ln -sf libholdfast.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libholdfast.so
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/holdfast/examples
+	$(INSTALL) -m 755 $(MODULES) $(DESTDIR)$(LIBDIR)/holdfast/examples
+	$(INSTALL) -m 644 $(DATA) $(DESTDIR)$(LIBDIR)/holdfast/examples
 	$(INSTALL) -m 644 $(OUT)/holdfast.pc $(DESTDIR)$(LIBDIR)/pkgconfig/holdfast.pc
 	for page in $(wildcard man/*.[1-8]); do section=$${page##*.}; \
 	    $(INSTALL) -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/$${page#man/} || exit 1; done

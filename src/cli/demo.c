@@ -1,0 +1,222 @@
+/* `holdfast demo`: starts the orders, kills the worker on the way, answers for the clerk, checks.
+ */
+#include "cli/demo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/print.h"
+#include "cli/view.h"
+
+enum {
+    ORDERS_DEFAULT = 1000,
+    KILLS_DEFAULT = 5,
+    TICK_MS = 50,
+    PATIENCE_MS = 120000,
+    LINES_AN_ORDER = 5, /* less than most orders write, so that all kills find work under way */
+    BAR_COLUMNS = 40
+};
+
+static int
+start_orders(struct demo *d)
+{
+    for (size_t i = 0; i < d->n_orders; i++)
+        if (hf_start(d->c->h, "order", d->orders[i].input, HF_OPT(.id = d->orders[i].id), NULL))
+            return cli_fail(d->c);
+    return HF_OK;
+}
+
+/* The clerk answers as the orders say, a few at a time: some answers come before they are asked
+ * for. */
+static int
+answer(struct demo *d, size_t until)
+{
+    for (; d->n_answers < until && d->n_answers < d->n_orders; d->n_answers++) {
+        const struct order *o = &d->orders[d->n_answers];
+        if (strcmp(o->approval, "none") == 0)
+            continue;
+        const char *payload = strcmp(o->approval, "yes") == 0 ? "\"yes\"" : "\"no\"";
+        int         rc = hf_send(d->c->h, o->id, "approval", payload, HF_OPT(.key = o->id));
+        if (rc && rc != HF_DONE) /* a declined order asks nobody */
+            return cli_fail(d->c);
+    }
+    return HF_OK;
+}
+
+/* Lines of the ledger read so far. */
+struct tail {
+    int    fd;
+    size_t lines;
+};
+
+static void
+count_lines(const struct demo *d, struct tail *t)
+{
+    char    bytes[65536];
+    ssize_t n;
+
+    if (t->fd < 0)
+        t->fd = open(d->ledger_path, O_RDONLY | O_CLOEXEC);
+    while (t->fd >= 0 && (n = read(t->fd, bytes, sizeof(bytes))) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            t->lines += bytes[i] == '\n';
+}
+
+static int
+count_live(struct demo *d, size_t *out)
+{
+    struct store  *s = d->c->h->store;
+    struct pending p;
+    int64_t        now_us;
+
+    TRY(s->ops->now(s, &now_us, &d->c->err));
+    TRY(s->ops->pending(s, NULL, now_us, &p, &d->c->err));
+    if (p.blocked > 0)
+        return err_set(&d->c->err, HF_FAILED, "demo: %lld orders are blocked; see %s",
+                       (long long)p.blocked, d->dir);
+    *out = (size_t)(p.running + p.due + p.waiting + p.paused);
+    return HF_OK;
+}
+
+static void
+show_progress(const struct demo *d, size_t live, size_t lines)
+{
+    size_t ended = d->n_orders - live;
+
+    if (!d->bar)
+        return;
+    printf("\r  [");
+    for (size_t k = 0; k < BAR_COLUMNS; k++)
+        fputs(k * d->n_orders < ended * BAR_COLUMNS ? "#" : "-", stdout);
+    printf("] %zu of %zu orders, %zu tasks done, %d kills ", ended, d->n_orders, lines, d->killed);
+    fflush(stdout);
+}
+
+static int
+kill_and_restart(struct demo *d, size_t live, size_t lines)
+{
+    long pid = (long)d->worker;
+
+    demo_kill_worker(d);
+    d->killed++;
+    if (!d->bar)
+        printf("  kill -9 %ld: %zu of %zu orders done, %zu lines in the ledger\n", pid,
+               d->n_orders - live, d->n_orders, lines);
+    fflush(stdout);
+    return demo_start_worker(d);
+}
+
+/* Until no order lives and every kill was done. */
+static int
+watch(struct demo *d, struct tail *t)
+{
+    int64_t begin_us = clock_steady_us();
+    size_t  live = d->n_orders, total = d->n_orders * LINES_AN_ORDER;
+
+    while (live > 0) {
+        poll(NULL, 0, TICK_MS);
+        TRY(demo_watch_worker(d));
+        count_lines(d, t);
+        TRY(count_live(d, &live));
+        TRY(answer(d, t->lines * d->n_orders / total));
+        if (d->killed < d->kills &&
+            t->lines >= total * (size_t)(d->killed + 1) / (size_t)(d->kills + 1) && live > 0)
+            TRY(kill_and_restart(d, live, t->lines));
+        if (t->lines * 10 >= total * 9)
+            TRY(answer(d, d->n_orders));
+        show_progress(d, live, t->lines);
+        if (clock_steady_us() - begin_us > PATIENCE_MS * US_PER_MS)
+            return err_set(&d->c->err, HF_FAILED,
+                           "demo: %zu orders have not ended after %d s; see %s", live,
+                           PATIENCE_MS / 1000, d->dir);
+    }
+    if (d->bar)
+        putchar('\n');
+    return HF_OK;
+}
+
+static void
+print_summary(const struct demo *d, const struct ledger *l, const struct tally *t, int64_t took_ms)
+{
+    char took[TIME_SIZE];
+
+    printf("\n%zu orders: %zu completed, %zu declined, %zu rejected by the clerk\n", d->n_orders,
+           t->completed, t->declined, t->rejected);
+    printf("compensated: %zu refunds, %zu releases\n", t->refunded, t->released);
+    printf(
+        "the worker was killed %d times; the ledger has %zu lines, %zu of them repeated attempts\n",
+        d->killed, l->n, t->repeated);
+    printf("%severy recorded result stands in the ledger, nothing is missing, nothing was shipped "
+           "twice%s\n",
+           paint(PAINT_GREEN), paint(PAINT_OFF));
+    printf("it took %s\n", format_duration(took_ms, took));
+}
+
+static int
+check(struct demo *d, int64_t begin_us)
+{
+    struct ledger l;
+    struct tally  t;
+    struct view   v;
+
+    TRY(ledger_read(d->ledger_path, &l, &d->c->err));
+    int rc = demo_check(d, &l, &t);
+    if (rc == HF_OK)
+        print_summary(d, &l, &t, (clock_steady_us() - begin_us) / US_PER_MS);
+    ledger_release(&l);
+    if (rc || t.sample == NULL)
+        return rc;
+    printf("\nOne of them (holdfast show %s):\n\n", t.sample);
+    TRY(view_load(d->c, t.sample, &v));
+    return print_timeline(d->c, &v);
+}
+
+static int
+play(struct demo *d)
+{
+    struct tail t = {.fd = -1};
+    int64_t     begin_us = clock_steady_us();
+
+    printf("%zu orders in %s\n", d->n_orders, d->dir);
+    fflush(stdout);
+    TRY(start_orders(d));
+    TRY(demo_start_worker(d));
+    int rc = watch(d, &t);
+    if (t.fd >= 0)
+        close(t.fd);
+    TRY(rc);
+    TRY(demo_stop_worker(d));
+    return check(d, begin_us);
+}
+
+int
+run_demo(struct cli *c)
+{
+    struct demo d = {
+        .c = c, .kills = (int)args_number(c, "kills", KILLS_DEFAULT), .bar = on_terminal()};
+    size_t orders = (size_t)args_number(c, "orders", ORDERS_DEFAULT);
+
+    if (c->store_url)
+        return err_set(&c->err, HF_INVALID, "demo: makes a store of its own; --dir says where");
+    if (orders < 1)
+        return err_set(&c->err, HF_INVALID, "demo: --orders: at least 1");
+    TRY(demo_find_module(&d));
+    TRY(demo_read_orders(&d, orders));
+    TRY(demo_make_dir(&d));
+    if (hf_open(d.url, &c->h))
+        return c->h ? cli_fail(c) : cli_nomem(c);
+    int rc = play(&d);
+    demo_kill_worker(&d);
+    bool keep = args_given(c, "keep") || args_given(c, "dir") || rc != HF_OK;
+    if (rc == HF_OK && keep)
+        printf("\nEverything is in %s; look around with holdfast --store %s list\n", d.dir, d.url);
+    hf_close(c->h);
+    c->h = NULL;
+    if (!keep)
+        demo_remove_dir(&d);
+    return rc;
+}

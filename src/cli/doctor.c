@@ -1,0 +1,188 @@
+/*
+ * `holdfast doctor`: what is wrong with the store, or with the fit of its work and its workers, and
+ * what to do about it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/print.h"
+#include "cli/view.h"
+
+enum { FINDINGS_MAX = 24, SAMPLE = 1000, LOG_LARGE = 256 * 1024 * 1024 };
+
+enum grade { FINE, NOTE, BAD };
+
+struct finding {
+    enum grade  grade;
+    const char *check, *text, *advice; /* advice NULL if there is nothing to do */
+};
+
+struct report {
+    struct finding findings[FINDINGS_MAX];
+    size_t         n;
+    bool           bad;
+};
+
+static void
+add(struct report *r, enum grade grade, const char *check, const char *text, const char *advice)
+{
+    if (r->n < FINDINGS_MAX)
+        r->findings[r->n++] = (struct finding){grade, check, text ? text : "out of memory", advice};
+    r->bad |= grade == BAD;
+}
+
+static void
+check_store(struct cli *c, const struct store_info *i, struct report *r)
+{
+    bool full = i->synchronous == NULL || strcasecmp(i->synchronous, "full") == 0 ||
+                strcasecmp(i->synchronous, "extra") == 0 || strcmp(i->synchronous, "2") == 0 ||
+                strcmp(i->synchronous, "3") == 0;
+    bool wal = i->journal == NULL || strcasecmp(i->journal, "wal") == 0;
+
+    add(r, FINE, "store", arena_printf(&c->arena, "%s %s, %s", i->kind, i->version, i->path), NULL);
+    if (i->path && access(i->path, W_OK) != 0)
+        add(r, BAD, "writable", arena_printf(&c->arena, "%s is read-only for this user", i->path),
+            "give the user who runs the worker write access to the file and its directory");
+    else
+        add(r, FINE, "writable", "yes", NULL);
+    add(r, i->schema == i->schema_known ? FINE : BAD, "schema",
+        arena_printf(&c->arena, "version %d, this program knows %d", i->schema, i->schema_known),
+        i->schema == i->schema_known ? NULL : "use the version of holdfast that made it");
+    add(r, i->damage ? BAD : FINE, "damage", i->damage ? i->damage : "none found",
+        i->damage ? "stop the worker, keep a copy of the file, and restore a backup" : NULL);
+    add(r, wal && full ? FINE : BAD, "durability",
+        arena_printf(&c->arena, "journal %s, synchronous %s", i->journal ? i->journal : "built in",
+                     i->synchronous ? i->synchronous : "full"),
+        wal && full ? NULL : "another program has changed the settings: wal and full are needed");
+    bool large = i->log_bytes > LOG_LARGE;
+    add(r, large ? NOTE : FINE, "size",
+        arena_printf(&c->arena, "%.1f MB, log %.1f MB", (double)i->file_bytes / 1e6,
+                     (double)i->log_bytes / 1e6),
+        large ? "a reader holds the log: end long transactions of other programs on the file"
+              : NULL);
+    add(r, FINE, "owner", i->owner ? i->owner : "nobody: no worker is running", NULL);
+}
+
+/* What waits for a worker that is not there, by a sample of the newest runs and oldest tasks. */
+static int
+check_fit(struct cli *c, const struct fleet *f, const struct pending *p, struct report *r)
+{
+    struct store      *s = c->h->store;
+    struct run_row    *runs;
+    struct task_row   *tasks;
+    size_t             n_runs, n_tasks;
+    struct run_filter  running = {.status = RUN_RUNNING, .limit = SAMPLE};
+    struct task_filter any = {.limit = SAMPLE};
+    const char        *gap = NULL;
+
+    TRY(s->ops->run_list(s, &running, &c->arena, &runs, &n_runs, &c->err));
+    TRY(s->ops->task_list(s, &any, &c->arena, &tasks, &n_tasks, &c->err));
+    for (size_t i = 0; gap == NULL && i < n_runs; i++)
+        gap = fleet_gap(c, f, runs[i].queue, runs[i].workflow, runs[i].version, NULL);
+    for (size_t i = 0; gap == NULL && i < n_tasks; i++)
+        gap = fleet_gap(c, f, tasks[i].queue, NULL, 0, tasks[i].name);
+    const char *work = arena_printf(&c->arena, "%lld runs and %lld tasks to do",
+                                    (long long)(p->running + p->due), (long long)p->tasks);
+    if (work == NULL)
+        return cli_nomem(c);
+    if (gap)
+        add(r, BAD, "work", arena_printf(&c->arena, "%s; %s", work, gap),
+            "start `holdfast worker` with the module or command that offers it");
+    else
+        add(r, FINE, "work", work, NULL);
+    return HF_OK;
+}
+
+static void
+check_left(struct cli *c, const struct pending *p, struct report *r)
+{
+    if (p->blocked > 0)
+        add(r, BAD, "blocked", arena_printf(&c->arena, "%lld runs", (long long)p->blocked),
+            "`holdfast list --status blocked` and `holdfast why RUN` say why; then resume them");
+    if (p->paused > 0)
+        add(r, NOTE, "paused", arena_printf(&c->arena, "%lld runs", (long long)p->paused),
+            "`holdfast resume RUN` lets one go on");
+    if (p->dead > 0)
+        add(r, NOTE, "dead", arena_printf(&c->arena, "%lld dead letters", (long long)p->dead),
+            "`holdfast task list`, then `holdfast task retry ID` or `discard ID`");
+}
+
+static int
+examine(struct cli *c, struct report *r)
+{
+    struct store     *s = c->h->store;
+    struct store_info info = {0};
+    struct pending    p = {0};
+    struct fleet      f = {0};
+    int64_t           now_us;
+    size_t            live = 0;
+
+    TRY(s->ops->info(s, &c->arena, &info, &c->err));
+    check_store(c, &info, r);
+    if (info.damage)
+        return HF_OK; /* reading on may fail anywhere */
+    TRY(s->ops->now(s, &now_us, &c->err));
+    TRY(s->ops->pending(s, NULL, now_us, &p, &c->err));
+    TRY(fleet_load(c, &f));
+    for (size_t i = 0; i < f.n; i++)
+        live += f.workers[i].live;
+    add(r, FINE, "workers", arena_printf(&c->arena, "%zu running", live), NULL);
+    TRY(check_fit(c, &f, &p, r));
+    check_left(c, &p, r);
+    return HF_OK;
+}
+
+static int
+print_json(struct cli *c, const struct report *r)
+{
+    static const char *const grades[] = {"ok", "note", "bad"};
+    struct buf               b = {0};
+
+    buf_puts(&b, r->bad ? "{\"ok\":false,\"checks\":[" : "{\"ok\":true,\"checks\":[");
+    for (size_t i = 0; i < r->n; i++) {
+        const struct finding *f = &r->findings[i];
+        if (i > 0)
+            buf_putc(&b, ',');
+        buf_putc(&b, '{');
+        put_text_member(&b, "check", f->check);
+        put_text_member(&b, "status", grades[f->grade]);
+        put_text_member(&b, "text", f->text);
+        put_text_member(&b, "advice", f->advice);
+        buf_putc(&b, '}');
+    }
+    buf_puts(&b, "]}");
+    return print_buf(c, &b);
+}
+
+static void
+print_findings(const struct report *r)
+{
+    static const char *const marks[] = {"ok  ", "note", "BAD "};
+    static const enum paint  paints[] = {PAINT_GREEN, PAINT_YELLOW, PAINT_RED};
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct finding *f = &r->findings[i];
+        printf("%s%s%s  %-10s  %s\n", paint(paints[f->grade]), marks[f->grade], paint(PAINT_OFF),
+               f->check, f->text);
+        if (f->advice)
+            printf("                  %s\n", f->advice);
+    }
+    puts(r->bad ? "something is to be done" : "all is well");
+}
+
+int
+run_doctor(struct cli *c)
+{
+    struct report r = {0};
+    int           rc = HF_OK;
+
+    TRY(cli_open(c, false));
+    TRY(examine(c, &r));
+    if (c->json)
+        rc = print_json(c, &r);
+    else
+        print_findings(&r);
+    c->exit_code = r.bad ? 1 : 0;
+    return rc;
+}

@@ -1,0 +1,22 @@
+/* What `holdfast worker` can offer: modules, shell commands, built-in tasks for trying and
+ * measuring. */
+#ifndef CLI_OFFER_H
+#define CLI_OFFER_H
+
+#include "cli/cli.h"
+
+/* dlopens FILE.so and calls its `int holdfast_module(hf *)`. */
+int offer_module(struct cli *c, const char *path);
+/* NAME=COMMAND: a task that is run by /bin/sh. */
+int offer_exec(struct cli *c, const char *spec);
+/* Names with commas, or "all". */
+int offer_builtin(struct cli *c, const char *names);
+
+/* The log of the worker: text on a terminal, a JSON object a line otherwise. verbose: also debug.
+ */
+struct log_style {
+    bool json, verbose;
+};
+void print_log(void *style, int level, const char *event, const char *fields);
+
+#endif

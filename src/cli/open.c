@@ -1,0 +1,43 @@
+/* Opening the store for a command, and taking over its errors. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+cli_fail(struct cli *c)
+{
+    return err_set(&c->err, hf_errcode(c->h), "%s", hf_errmsg(c->h));
+}
+
+int
+cli_nomem(struct cli *c)
+{
+    return err_nomem(&c->err);
+}
+
+/* The file of an SQLite URL; NULL for another kind of store. */
+static const char *
+sqlite_path(const char *url)
+{
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        url += 7;
+        return strncmp(url, "//", 2) == 0 ? url + 2 : url;
+    }
+    return strchr(url, ':') && strchr(url, ':') < url + strcspn(url, "/") ? NULL : url;
+}
+
+int
+cli_open(struct cli *c, bool create)
+{
+    const char *url = c->store_url ? c->store_url : getenv("HOLDFAST_STORE");
+    if (url == NULL || url[0] == '\0')
+        url = "sqlite:holdfast.db";
+    const char *path = sqlite_path(url);
+    if (!create && path && access(path, F_OK) != 0)
+        return err_set(&c->err, HF_UNAVAILABLE, "no store at %s; say where with --store", path);
+    if (hf_open(url, &c->h))
+        return c->h ? cli_fail(c) : cli_nomem(c);
+    return HF_OK;
+}
