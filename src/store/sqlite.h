@@ -103,6 +103,13 @@ sqlite_of(struct store *s)
     return (struct sqlite *)s;
 }
 
+/* The stream of a class: what is no class is normal. */
+static inline int
+immediate_stream(int cls)
+{
+    return cls >= STREAM_URGENT && cls <= STREAM_BULK ? cls : STREAM_NORMAL;
+}
+
 /* ---- sqlite_stmt.c */
 
 const char *sql_text(enum sql id);
@@ -228,9 +235,9 @@ int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, st
 
 /* ---- parts of verbs */
 
-/* The batch, in the transaction that is open. A code; sets batch->refused. */
+/* Fence, writes, commit; nothing for an empty batch. Sets batch->refused. */
 int sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err);
-/* Whether a run of the inbox has this unread row: for both kinds of writers. */
+/* Reads what is new for the cursors and moves them; on an error they stay. */
 int  sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
                   struct arena *a, struct rows *out, struct err *err);
 void fetched_release(struct sqlite *s);
@@ -240,7 +247,8 @@ int  sqlite_connect(struct sqlite *s, const char *path, struct err *err);
 int  sqlite_migrate(struct sqlite *s, struct err *err);
 int  sqlite_schema_known(void);
 void sqlite_disconnect(struct sqlite *s);
-/* "pid 12 of ...": HF_UNAVAILABLE for the file systems that do not lock reliably. */
+int  sqlite_wait_busy(void *arg, int times); /* for sqlite3_busy_handler */
+/* By the f_type of statfs: HF_UNAVAILABLE for the file systems that do not lock reliably. */
 int sqlite_check_fs(const char *path, long f_type, struct err *err);
 /* The result of a quick check: NULL in *damage if the file is sound. */
 int sqlite_quick_check(struct sqlite *s, struct arena *a, char **damage, struct err *err);
@@ -253,6 +261,7 @@ void hints_drain(struct sqlite *s); /* what has come is remembered: s->hinted, s
 
 int  checkpointer_start(struct sqlite *s, struct err *err);
 void checkpointer_stop(struct sqlite *s);
+void checkpointer_restart(struct sqlite *s); /* by the owner, after a commit */
 /* For sqlite3_wal_hook. */
 int     checkpoint_hook(void *arg, sqlite3 *db, const char *name, int frames);
 void    checkpointer_wake(struct sqlite *s);
