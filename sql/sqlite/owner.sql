@@ -1,8 +1,9 @@
 -- Ownership of the file: one row, whose epoch each commit of the owner compares with its own.
 
 -- name: owner_epoch
+-- 0 when nobody owns the file: who has left is not the owner any more.
 -- index: primary key
-select epoch from hf_owner where only = 1;
+select iif(has_left, 0, epoch) from hf_owner where only = 1;
 
 -- name: owner_get
 -- index: primary key

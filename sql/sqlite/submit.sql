@@ -31,12 +31,12 @@ values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 -- name: inbox_has_key
 -- An unread row of run ?1 of kind ?2 with key ?3.
 -- index: hf_inbox_run
-select 1 from hf_inbox where run_no = ?1 and kind = ?2 and key = ?3 limit 1;
+select no from hf_inbox where run_no = ?1 and kind = ?2 and key = ?3 limit 1;
 
 -- name: inbox_has_kind
 -- An unread row of run ?1 of kind ?2.
 -- index: hf_inbox_run
-select 1 from hf_inbox where run_no = ?1 and kind = ?2 limit 1;
+select no from hf_inbox where run_no = ?1 and kind = ?2 limit 1;
 
 -- name: task_has_id
 -- index: hf_task_id
@@ -47,10 +47,11 @@ select 1 from hf_task where id = ?1;
 select no from hf_dead where id = ?1;
 
 -- name: dead_to_task
--- A dead letter begins anew. ?1 new number, ?2 number of the dead letter
+-- A dead letter begins anew. ?1 new number, ?2 number of the dead letter, ?3 the id that it has if
+-- it was given none
 -- index: primary key
 insert into hf_task (no, id, name, payload, opts, created_us)
-select ?1, id, name, payload, opts, created_us from hf_dead where no = ?2;
+select ?1, nullif(id, ?3), name, payload, opts, created_us from hf_dead where no = ?2;
 
 -- name: delete_dead
 -- ?1 number

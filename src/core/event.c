@@ -37,7 +37,8 @@ put_int(struct buf *row, const char *key, int64_t v)
 void
 event_encode(struct buf *row, const struct event *e, int64_t *last_ms)
 {
-    buf_puts(row, row->len ? ",{\"k\":\"" : "[{\"k\":\"");
+    bool first = row->len == 0 || row->data[row->len - 1] == '\n';
+    buf_puts(row, !first ? ",{\"k\":\"" : "[{\"k\":\"");
     buf_puts(row, kind_names[e->kind]);
     buf_putc(row, '"');
     put_text(row, ",\"r\":", e->ref);

@@ -36,10 +36,11 @@ struct job {
     _Atomic int64_t begun_us;  /* started_us, for other threads; 0 while it waits for a slot */
 
     /* the lane's */
-    bool abandoned;       /* its result was recorded without it (timeout); the slot is lost until it
-                             returns */
-    bool         careful; /* stored as claimed before it starts */
-    bool         to_row, in_list;
+    bool abandoned; /* its result was recorded without it (timeout); the slot is lost until it
+                       returns */
+    bool         unwanted; /* its run has ended */
+    bool         to_row;   /* its row is in the next commit */
+    bool         is_slow;  /* in the list of slow ones */
     int64_t      handed_us;
     struct job  *prev, *next; /* in the lane's list of jobs handed out, oldest first */
     struct arena arena;

@@ -189,7 +189,8 @@ policy_copy(const hf_opt *opt, struct arena *a, bool *failed)
     copy->queue = arena_strdup(a, opt->queue);
     copy->id = arena_strdup(a, opt->id);
     copy->key = NULL;
-    if ((opt->no_retry && !copy->no_retry) || (opt->queue && !copy->queue) || (opt->id && !copy->id))
+    if ((opt->no_retry && !copy->no_retry) || (opt->queue && !copy->queue) ||
+        (opt->id && !copy->id))
         *failed = true;
     return copy;
 }

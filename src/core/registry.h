@@ -26,7 +26,7 @@ struct handler {
     const char *fake_output, *fake_error; /* hf_test_fake */
     bool        fake;
     _Atomic int mean_us; /* how long it takes, a moving mean; 0: not known */
-    int         count; /* starts, under hf_test_* only */
+    int         count;   /* starts, under hf_test_* only */
 };
 
 struct registry {

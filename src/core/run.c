@@ -397,8 +397,14 @@ run_record(struct run *r, const struct event *e, bool *taken, struct err *err)
 void
 run_append(struct run *r, const struct event *e)
 {
-    if (r->out.len == 0)
+    if (r->out.len == 0) {
         r->out_last_ms = 0;
+        r->row_begin = 0;
+    } else if (r->out.len - r->row_begin > HF_ROW_MAX - 2 * HF_PAYLOAD_MAX - 64 * 1024) {
+        buf_puts(&r->out, "]\n"); /* one more event might not fit: escaped, a payload can grow */
+        r->row_begin = r->out.len;
+        r->out_last_ms = 0;
+    }
     event_encode(&r->out, e, &r->out_last_ms);
 }
 

@@ -100,19 +100,20 @@ struct run {
     size_t         history_bytes, history_events;
     int            seq; /* last history row stored or being stored */
 
-    struct buf out; /* events not stored yet, without the closing bracket */
+    struct buf out;       /* events not stored yet: rows ended by "]\n", the last one open */
+    size_t     row_begin; /* of the last one */
     int64_t    out_last_ms;
 
-    size_t     mark; /* length of `out` before the last turn: what came from outside */
+    size_t mark; /* length of `out` before the last turn: what came from outside */
 
     /* what the last turn said; texts in the arena */
-    int         end;
-    const char *end_output, *end_name, *end_message;
-    const char *custom; /* status text to be stored */
-    bool        custom_changed;
-    uint32_t    end_seen;
+    int                end;
+    const char        *end_output, *end_name, *end_message;
+    const char        *custom; /* status text to be stored */
+    bool               custom_changed;
+    uint32_t           end_seen;
     const struct call *waits_for; /* no turn can go on before this has settled; NULL: not known */
-    _Atomic int spinning; /* the function calls on and on although it was told to stop */
+    _Atomic int        spinning;  /* the function calls on and on although it was told to stop */
 };
 
 /* Takes the row's texts over into the run's own arena. HF_NOMEM leaves an empty run. */
@@ -148,7 +149,8 @@ struct call *run_new_call(struct run *r, struct branch *b, uint32_t n, int kind)
  * the cancel. */
 void run_add_call(struct run *r, struct call *c);
 
-/* Takes back what the last turn put into `out`: for a turn that must not count. The run is fit only for storing the rest and release. */
+/* Takes back what the last turn put into `out`: for a turn that must not count. The run is fit only
+ * for storing the rest and release. */
 void run_take_back(struct run *r);
 
 /* Earliest due time of open timers and signal waits, in ms; 0: none. */

@@ -6,7 +6,8 @@
 #include "base/id.h"
 #include "core/opt.h"
 
-/* Reads and checks the caller's options, and keeps those that a call needs later. NULL stays NULL. */
+/* Reads and checks the caller's options, and keeps those that a call needs later. NULL stays NULL.
+ */
 static int
 keep_opt(hf_wf *wf, const char *function, const hf_opt *opt, const hf_opt **out)
 {

@@ -29,7 +29,8 @@ hf_all(hf_wf *wf, const hf_call *calls, size_t n)
     struct call *bad = NULL;
 
     TRY(check_calls(wf, "hf_all", calls, n));
-    for (size_t i = n; i-- > 0;) /* the last one: results mostly come in order, so one turn does it */
+    for (size_t i = n;
+         i-- > 0;) /* the last one: results mostly come in order, so one turn does it */
         if (!wf_is_settled(calls[i].call))
             return wf_suspend(wf, calls[i].call);
     for (size_t i = 0; i < n; i++) {

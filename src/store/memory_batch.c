@@ -50,7 +50,8 @@ write_history(struct memory_db *db, struct batch *batch, const struct write *w, 
 
 /* The mutable fields of a run; those of another life too. */
 static int
-write_run(struct memory_db *db, struct batch *batch, const struct write *w, struct err *err)
+write_run(struct memory_db *db, struct batch *batch, const struct write *w, int64_t now_us,
+          struct err *err)
 {
     struct run_row *old = db_run(db, w->run->no), row = *w->run;
 
@@ -64,6 +65,12 @@ write_run(struct memory_db *db, struct batch *batch, const struct write *w, stru
     row.parent_ref = old->parent_ref;
     row.parent_execution = old->parent_execution;
     row.fresh = false;
+    if (run_has_ended(row.status)) {
+        row.wake_us = NEVER_US;
+        row.ended_us = row.ended_us ? row.ended_us : now_us;
+    } else {
+        row.ended_us = 0;
+    }
     if (w->kind == WRITE_RUN) {
         row.workflow = old->workflow;
         row.input = old->input;
@@ -122,7 +129,7 @@ write_start(struct memory_db *db, const struct write *w, int64_t now_us, struct 
                        (struct inbox_row){.run_no = w->parent_no,
                                           .kind = INBOX_CHILD,
                                           .name = w->parent_ref,
-                                          .payload = "the id is taken",
+                                          .payload = "a run with this id is there already",
                                           .key = "exists",
                                           .aux = w->parent_execution,
                                           .code = HF_FAILED},
@@ -221,7 +228,7 @@ write_one(struct memory_db *db, struct batch *batch, struct write *w, int64_t no
         return write_history(db, batch, w, err);
     case WRITE_RUN:
     case WRITE_RESTART:
-        return write_run(db, batch, w, err);
+        return write_run(db, batch, w, now_us, err);
     case WRITE_PRUNE:
         return write_prune(db, w, err);
     case WRITE_START:
@@ -244,14 +251,24 @@ write_one(struct memory_db *db, struct batch *batch, struct write *w, int64_t no
     return err_set(err, HF_INTERNAL, "write: no such kind: %u", w->kind);
 }
 
+static bool
+makes_row(const struct write *w)
+{
+    return w->kind == WRITE_START || w->kind == WRITE_TASK_NEW || w->kind == WRITE_INBOX;
+}
+
 int
 memory_write(struct memory_db *db, struct batch *batch, int64_t now_us, struct err *err)
 {
-    int rc = memory_fence(db, batch->worker, err);
+    int     rc = memory_fence(db, batch->worker, err);
+    int64_t makers = 0;
 
     db_begin(db);
+    for (size_t i = 0; i < batch->n_writes; i++)
+        makers += makes_row(&batch->writes[i]);
     for (size_t i = 0; i < batch->n_writes && rc == HF_OK; i++)
         rc = write_one(db, batch, &batch->writes[i], now_us, err);
+    db->last_seq = db->seq_before + makers;
     if (rc == HF_OK)
         db_commit(db);
     else

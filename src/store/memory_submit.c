@@ -83,7 +83,8 @@ int
 db_add_inbox(struct memory_db *db, struct inbox_row *row, int64_t now_us, struct err *err)
 {
     row->no = db_next_no(db, row_partition(row->run_no), 0);
-    row->time_us = now_us;
+    if (row->time_us == 0)
+        row->time_us = now_us;
     return db_put(db, INBOX, row, err);
 }
 
@@ -96,6 +97,8 @@ db_add_task(struct memory_db *db, struct task_row *task, int stream, int64_t now
     int32_t         partition;
 
     TRY(db_partition_for(db, row.queue, &partition, err));
+    if (row.created_us == 0)
+        row.created_us = now_us;
     if (row.run_at_us <= now_us)
         row.run_at_us = 0;
     row.queue = queue_of(db, partition);
@@ -162,16 +165,15 @@ submit_to_run(struct memory_db *db, struct submit *item, int64_t now_us, struct 
                                 [SUBMIT_RESUME] = INBOX_RESUME};
     bool             is_signal = item->kind == SUBMIT_SIGNAL;
     struct run_row  *run = db_run_by_id(db, item->id);
-    struct inbox_row row = {.kind = kinds[item->kind], .payload = item->payload}, *same;
+    struct inbox_row row = {.kind = kinds[item->kind], .payload = item->payload};
 
     if (run == NULL)
         return err_set(err, HF_NOT_FOUND, "run %s: there is none", item->id);
     if (run_has_ended(run->status) && !(is_signal && find_unread(db, run->no, INBOX_REPLACE, NULL)))
         return err_set(err, HF_DONE, "run %s: it is %s", item->id, run_status_name(run->status));
-    if (is_signal && item->key && (same = find_unread(db, run->no, INBOX_SIGNAL, item->key))) {
-        item->no = same->no;
+    item->no = run->no;
+    if (is_signal && item->key && find_unread(db, run->no, INBOX_SIGNAL, item->key))
         return HF_OK;
-    }
     row.run_no = run->no;
     if (is_signal) {
         row.name = item->name;
@@ -273,6 +275,7 @@ memory_submit(struct store *s, struct submit *items, size_t n, size_t *bad, stru
             *bad = i;
     }
     if (rc == HF_OK) {
+        db->last_seq = db->seq_before + (int64_t)n;
         db_commit(db);
         db_hint(db, NULL);
     } else {

@@ -25,7 +25,12 @@ enum sql {
     SQLS
 };
 
-enum { PAGE_SIZE = 4096, LOG_CHECKPOINT = 4 << 20, LOG_RESTART = 64 << 20, LOG_TRUNCATE = 256 << 20 };
+enum {
+    PAGE_SIZE = 4096,
+    LOG_CHECKPOINT = 4 << 20,
+    LOG_RESTART = 64 << 20,
+    LOG_TRUNCATE = 256 << 20
+};
 
 struct queue_name {
     int32_t partition;
@@ -98,6 +103,13 @@ sqlite_of(struct store *s)
     return (struct sqlite *)s;
 }
 
+/* The stream of a class: what is no class is normal. */
+static inline int
+immediate_stream(int cls)
+{
+    return cls >= STREAM_URGENT && cls <= STREAM_BULK ? cls : STREAM_NORMAL;
+}
+
 /* ---- sqlite_stmt.c */
 
 const char *sql_text(enum sql id);
@@ -139,8 +151,8 @@ bind_unless(sqlite3_stmt *q, int i, int64_t v, int64_t none)
 int sqlite_code(int sqlite_rc);
 int sqlite_fail(struct sqlite *s, int sqlite_rc, const char *doing, struct err *err);
 
-int  sqlite_begin_read(struct sqlite *s, struct err *err);
-int  sqlite_begin_write(struct sqlite *s, struct err *err);
+int sqlite_begin_read(struct sqlite *s, struct err *err);
+int sqlite_begin_write(struct sqlite *s, struct err *err);
 /* On failure everything is rolled back; HF_UNKNOWN if only the sync failed. */
 int  sqlite_commit(struct sqlite *s, struct err *err);
 void sqlite_rollback(struct sqlite *s); /* nothing if there is no transaction */
@@ -184,21 +196,18 @@ bool lock_is_held(struct sqlite *s, char *who, size_t size);
 
 /* ---- ops */
 
-int  sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
-                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-int  sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err);
-int  sqlite_leave(struct store *base, int64_t worker, struct err *err);
-int  sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad,
-                   struct err *err);
-int  sqlite_cycle(struct store *base, struct batch *batch, struct cursor *cursors,
-                  size_t n_cursors, const struct room *room, struct arena *a, struct rows *out,
-                  struct err *err);
-int  sqlite_load(struct store *base, const int64_t *nos, size_t n, struct arena *a,
-                 struct loaded *out, struct err *err);
-int  sqlite_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *err);
-int  sqlite_wait_result(struct store *base, const char *id, const char *token,
-                        int64_t deadline_us, struct arena *a, struct run_row *out,
-                        struct err *err);
+int sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
+                   struct arena *a, struct partition_row **out, size_t *n, struct err *err);
+int sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err);
+int sqlite_leave(struct store *base, int64_t worker, struct err *err);
+int sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, struct err *err);
+int sqlite_cycle(struct store *base, struct batch *batch, struct cursor *cursors, size_t n_cursors,
+                 const struct room *room, struct arena *a, struct rows *out, struct err *err);
+int sqlite_load(struct store *base, const int64_t *nos, size_t n, struct arena *a,
+                struct loaded *out, struct err *err);
+int sqlite_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *err);
+int sqlite_wait_result(struct store *base, const char *id, const char *token, int64_t deadline_us,
+                       struct arena *a, struct run_row *out, struct err *err);
 void sqlite_tell_waiters(struct store *base);
 int  sqlite_run_get(struct store *base, const char *id, struct arena *a, struct run_row *out,
                     struct err *err);
@@ -206,8 +215,8 @@ int  sqlite_run_list(struct store *base, const struct run_filter *f, struct aren
                      struct run_row **out, size_t *n, struct err *err);
 int  sqlite_history(struct store *base, int64_t run_no, int execution, struct arena *a,
                     struct history_row **out, size_t *n, struct err *err);
-int  sqlite_inbox_list(struct store *base, int64_t run_no, struct arena *a,
-                       struct inbox_row **out, size_t *n, struct err *err);
+int  sqlite_inbox_list(struct store *base, int64_t run_no, struct arena *a, struct inbox_row **out,
+                       size_t *n, struct err *err);
 int  sqlite_children(struct store *base, int64_t run_no, struct arena *a, struct run_row **out,
                      size_t *n, struct err *err);
 int  sqlite_task_get(struct store *base, const char *id, struct arena *a, struct task_row *out,
@@ -226,11 +235,11 @@ int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, st
 
 /* ---- parts of verbs */
 
-/* The batch, in the transaction that is open. A code; sets batch->refused. */
+/* Fence, writes, commit; nothing for an empty batch. Sets batch->refused. */
 int sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err);
-/* Whether a run of the inbox has this unread row: for both kinds of writers. */
-int sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
-                 struct arena *a, struct rows *out, struct err *err);
+/* Reads what is new for the cursors and moves them; on an error they stay. */
+int  sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
+                  struct arena *a, struct rows *out, struct err *err);
 void fetched_release(struct sqlite *s);
 
 /* An open and migrated connection. */
@@ -238,7 +247,8 @@ int  sqlite_connect(struct sqlite *s, const char *path, struct err *err);
 int  sqlite_migrate(struct sqlite *s, struct err *err);
 int  sqlite_schema_known(void);
 void sqlite_disconnect(struct sqlite *s);
-/* "pid 12 of ...": HF_UNAVAILABLE for the file systems that do not lock reliably. */
+int  sqlite_wait_busy(void *arg, int times); /* for sqlite3_busy_handler */
+/* By the f_type of statfs: HF_UNAVAILABLE for the file systems that do not lock reliably. */
 int sqlite_check_fs(const char *path, long f_type, struct err *err);
 /* The result of a quick check: NULL in *damage if the file is sound. */
 int sqlite_quick_check(struct sqlite *s, struct arena *a, char **damage, struct err *err);
@@ -249,8 +259,9 @@ void hints_close(struct sqlite *s);
 void hints_send(struct sqlite *s);  /* to the owner, after a commit */
 void hints_drain(struct sqlite *s); /* what has come is remembered: s->hinted, s->waiters */
 
-int     checkpointer_start(struct sqlite *s, struct err *err);
-void    checkpointer_stop(struct sqlite *s);
+int  checkpointer_start(struct sqlite *s, struct err *err);
+void checkpointer_stop(struct sqlite *s);
+void checkpointer_restart(struct sqlite *s); /* by the owner, after a commit */
 /* For sqlite3_wal_hook. */
 int     checkpoint_hook(void *arg, sqlite3 *db, const char *name, int frames);
 void    checkpointer_wake(struct sqlite *s);

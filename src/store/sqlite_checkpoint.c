@@ -1,8 +1,9 @@
 /*
  * Checkpoints, away from commits: a thread of the owner with a connection of its own moves the log
  * into the file, each time another 4 MiB have come. When the log is large all the same, because
- * writing never stopped long enough to begin it anew, it makes the writer wait once for that.
- * A connection without the thread (a submitter) checkpoints in place, and only a large log.
+ * writing never stopped long enough to begin it anew, the writer itself does the little that is
+ * left and begins it anew, between two commits. A connection without the thread (a submitter)
+ * checkpoints in place, and only a large log.
  */
 #include "store/sqlite.h"
 
@@ -14,7 +15,7 @@
 
 #include "base/mem.h"
 
-enum { RESTART_WAIT_MS = 500, NEARLY_ALL = 1000 };
+enum { OPEN_WAIT_MS = 5000 };
 
 struct checkpointer {
     sqlite3        *db;
@@ -23,20 +24,36 @@ struct checkpointer {
     pthread_cond_t  cond;
     bool            wanted, stop;
     _Atomic int     done; /* frames of the log that are in the file */
+    _Atomic int     ripe; /* the log is large, and so many frames should go at once; 0: no */
 };
 
 static void
 checkpoint(struct checkpointer *c)
 {
-    int frames = 0, done = 0, mode = SQLITE_CHECKPOINT_PASSIVE;
-    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, mode, &frames, &done);
-    if (rc == SQLITE_OK && frames - done < NEARLY_ALL && frames > LOG_RESTART / PAGE_SIZE) {
-        mode = frames > LOG_TRUNCATE / PAGE_SIZE ? SQLITE_CHECKPOINT_TRUNCATE
-                                                 : SQLITE_CHECKPOINT_RESTART;
-        if (sqlite3_wal_checkpoint_v2(c->db, NULL, mode, &frames, &done) == SQLITE_OK)
-            done = 0;
+    int frames = 0, done = 0, passive = SQLITE_CHECKPOINT_PASSIVE;
+    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, passive, &frames, &done);
+    if (rc == SQLITE_OK && frames > LOG_RESTART / PAGE_SIZE) {
+        /* Once more, so that little is left to do while the writer waits. */
+        sqlite3_wal_checkpoint_v2(c->db, NULL, passive, &frames, &done);
+        c->ripe = frames;
     }
     c->done = done > 0 ? done : 0;
+}
+
+/* The log begins anew only when all of it is in the file and nobody writes: the writer is the one
+ * who can see to that. Readers are not waited for. */
+void
+checkpointer_restart(struct sqlite *s)
+{
+    struct checkpointer *c = s->checkpointer;
+    if (c == NULL || c->ripe == 0)
+        return;
+    bool huge = c->ripe > LOG_TRUNCATE / PAGE_SIZE;
+    sqlite3_busy_handler(s->db, NULL, NULL);
+    sqlite3_wal_checkpoint_v2(
+        s->db, NULL, huge ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    sqlite3_busy_handler(s->db, sqlite_wait_busy, NULL);
+    c->ripe = 0;
 }
 
 static void *
@@ -79,11 +96,13 @@ checkpointer_start(struct sqlite *s, struct err *err)
         return err_nomem(err);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->cond, NULL);
-    if (sqlite3_open_v2(s->path, &c->db, flags, NULL) != SQLITE_OK) {
+    /* A connection that has read nothing does not know of the log, and would checkpoint nothing. */
+    if (sqlite3_open_v2(s->path, &c->db, flags, NULL) != SQLITE_OK ||
+        sqlite3_busy_timeout(c->db, OPEN_WAIT_MS) != SQLITE_OK ||
+        sqlite3_exec(c->db, sql_text(SQL_has_migrations), NULL, NULL, NULL) != SQLITE_OK) {
         release(c);
         return err_set(err, HF_UNAVAILABLE, "%s: cannot open it for checkpoints", s->path);
     }
-    sqlite3_busy_timeout(c->db, RESTART_WAIT_MS);
     sqlite3_wal_autocheckpoint(c->db, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the program's own threads */

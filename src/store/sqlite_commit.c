@@ -1,6 +1,6 @@
 /*
- * The writes of an owner's batch, inside its transaction, and the transaction itself: fence, writes,
- * commit. Whatever is refused takes the whole batch back and names the unit.
+ * The writes of an owner's batch, inside its transaction, and the transaction itself: fence,
+ * writes, commit. Whatever is refused takes the whole batch back and names the unit.
  */
 #include "store/sqlite.h"
 
@@ -151,7 +151,7 @@ write_start(struct writing *t, const struct write *w, struct err *err)
     if (rc != SQLITE_DONE)
         return sqlite_fail(s, rc, "find a run", err);
     TRY(queue_need(s, item->queue, &partition, err));
-    item->no = row_no(partition, item->cls, t->next++);
+    item->no = row_no(partition, immediate_stream(item->cls), t->next++);
     s->wrote_rows = true;
     bind_int(q, 1, item->no);
     bind_text(q, 2, item->id);
@@ -177,7 +177,8 @@ write_new_task(struct writing *t, struct task_row *k, struct err *err)
         return err->code;
     if (k->queue || partition == 0)
         TRY(queue_need(s, k->queue, &partition, err));
-    k->no = row_no(partition, k->run_at_us ? STREAM_DELAYED : stream, t->next++);
+    int64_t run_at_us = k->run_at_us > t->now_us ? k->run_at_us : 0;
+    k->no = row_no(partition, run_at_us ? STREAM_DELAYED : stream, t->next++);
     s->wrote_rows = s->wrote_due = true;
     bind_int(q, 1, k->no);
     bind_text(q, 2, k->id);
@@ -185,7 +186,7 @@ write_new_task(struct writing *t, struct task_row *k, struct err *err)
     bind_text(q, 4, k->payload);
     bind_text(q, 5, k->opts);
     bind_int(q, 6, k->created_us ? k->created_us : t->now_us);
-    bind_unless(q, 7, k->run_at_us, 0);
+    bind_unless(q, 7, run_at_us, 0);
     bind_unless(q, 8, k->run_no, 0);
     bind_int(q, 9, k->execution);
     bind_text(q, 10, k->ref);
@@ -217,7 +218,7 @@ write_task(struct writing *t, const struct task_row *k, struct err *err)
 }
 
 static int
-delete_row(struct writing *t, enum sql id, int64_t no, struct err *err)
+change_row(struct writing *t, enum sql id, int64_t no, struct err *err)
 {
     sqlite3_stmt *q = sql_get(t->s, id, err);
     if (q == NULL)
@@ -244,7 +245,7 @@ write_dead(struct writing *t, const struct task_row *k, struct err *err)
     bind_text(q, 6, k->error_message);
     bind_int(q, 7, t->now_us);
     TRY(done(t, q, "write a dead letter", err));
-    return delete_row(t, SQL_delete_task, k->no, err);
+    return change_row(t, SQL_delete_task, k->no, err);
 }
 
 static int
@@ -276,15 +277,15 @@ write_one(struct writing *t, struct write *w, struct err *err)
     case WRITE_TASK:
         return write_task(t, w->task, err);
     case WRITE_TASK_DELETE:
-        return delete_row(t, SQL_delete_task, w->task->no, err);
+        return change_row(t, SQL_delete_task, w->task->no, err);
     case WRITE_DEAD:
         return write_dead(t, w->task, err);
     case WRITE_INBOX:
         return write_inbox(t, w, err);
     case WRITE_INBOX_DELETE:
-        return delete_row(t, SQL_delete_inbox, w->inbox.no, err);
+        return change_row(t, SQL_delete_inbox, w->inbox.no, err);
     case WRITE_CALM:
-        return delete_row(t, SQL_calm, w->partition, err);
+        return change_row(t, SQL_calm, w->partition, err);
     }
     return err_set(err, HF_INTERNAL, "unknown write %u", w->kind);
 }
@@ -323,11 +324,12 @@ let_others(struct sqlite *s, struct err *err)
     int64_t version = 0, now_us = clock_steady_us();
     TRY(sqlite_data_version(s, &version, err));
     if (version != s->others_version) {
+        if (s->others_version >= 0)
+            s->others_us = now_us;
         s->others_version = version;
-        s->others_us = now_us;
     }
     int64_t pause_us = s->committed_us + PAUSE_US - now_us;
-    if (now_us - s->others_us < OTHERS_US && pause_us > 0)
+    if (s->others_us && now_us - s->others_us < OTHERS_US && pause_us > 0)
         nanosleep(&(struct timespec){0, pause_us * 1000}, NULL);
     return HF_OK;
 }
@@ -347,6 +349,7 @@ sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err)
         return rc;
     }
     rc = sqlite_commit(s, err);
+    checkpointer_restart(s);
     s->committed_us = clock_steady_us();
     return rc;
 }

@@ -180,20 +180,12 @@ look_ahead(struct fetching *f, const struct due *d, int32_t partition)
 static void
 dues_of(struct fetching *f, struct cursor *c, struct due out[2])
 {
-    out[0] = (struct due){SQL_fetch_due_tasks_same,
-                          SQL_fetch_due_tasks,
-                          SQL_next_due_task,
-                          KIND_TASK,
-                          &c->due_task_us,
-                          &c->due_task_no,
-                          &f->tasks_left};
-    out[1] = (struct due){SQL_fetch_due_runs_same,
-                          SQL_fetch_due_runs,
-                          SQL_next_due_run,
-                          KIND_DUE_RUN,
-                          &c->due_run_us,
-                          &c->due_run_no,
-                          &f->runs_left};
+    out[0] =
+        (struct due){SQL_fetch_due_tasks_same, SQL_fetch_due_tasks, SQL_next_due_task, KIND_TASK,
+                     &c->due_task_us,          &c->due_task_no,     &f->tasks_left};
+    out[1] =
+        (struct due){SQL_fetch_due_runs_same, SQL_fetch_due_runs, SQL_next_due_run, KIND_DUE_RUN,
+                     &c->due_run_us,          &c->due_run_no,     &f->runs_left};
 }
 
 static int

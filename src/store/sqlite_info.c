@@ -5,7 +5,8 @@
 
 enum { COUNT_MAX = 100000 };
 
-/* Adds a count of at most what is missing to COUNT_MAX. The fourth parameter is set by the caller. */
+/* Adds a count of at most what is missing to COUNT_MAX. The fourth parameter is set by the caller.
+ */
 static int
 add_count(struct sqlite *s, sqlite3_stmt *q, int64_t one, int64_t two, int64_t *sum,
           struct err *err)

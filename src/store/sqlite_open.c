@@ -40,8 +40,8 @@ sleep_us(int64_t us)
 }
 
 /* Waits for another writer: 50 us, twice that, ... 2 ms; half a minute in all. */
-static int
-wait_busy(void *arg, int times)
+int
+sqlite_wait_busy(void *arg, int times)
 {
     int64_t step = times < 6 ? 50LL << times : BUSY_STEP_US;
     (void)arg;
@@ -182,7 +182,7 @@ sqlite_connect(struct sqlite *s, const char *path, struct err *err)
     if (full == NULL || *full == '\0')
         return err_set(err, HF_INVALID, "%s: not the path of a file", path);
     s->path = full;
-    sqlite3_busy_handler(s->db, wait_busy, NULL);
+    sqlite3_busy_handler(s->db, sqlite_wait_busy, NULL);
     if (statfs(full, &fs) == 0)
         TRY(sqlite_check_fs(full, (long)fs.f_type, err));
     if (sqlite3_db_readonly(s->db, "main") == 1)

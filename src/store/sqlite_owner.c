@@ -190,8 +190,8 @@ begin_owning(struct sqlite *s, const struct worker_self *self, struct arena *a, 
 }
 
 int
-sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
-               struct arena *a, struct partition_row **out, size_t *n, struct err *err)
+sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker, struct arena *a,
+               struct partition_row **out, size_t *n, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
     int64_t        epoch = 0;

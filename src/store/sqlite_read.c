@@ -106,7 +106,7 @@ sqlite_run_list(struct store *base, const struct run_filter *f, struct arena *a,
     if (none)
         return HF_OK;
     /* Waiting runs may be most of the table: they are found by time like those that have ended. */
-    bool live = f->status >= 0 && f->status <= RUN_BLOCKED && f->status != RUN_WAITING;
+    bool          live = f->status >= 0 && f->status <= RUN_BLOCKED && f->status != RUN_WAITING;
     sqlite3_stmt *q = sql_get(s, live ? SQL_run_list_live : SQL_run_list, err);
     if (q == NULL)
         return err->code;

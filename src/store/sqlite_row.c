@@ -1,4 +1,5 @@
-/* Rows of statements to structs in an arena. The order of columns is that of sql/sqlite/read.sql. */
+/* Rows of statements to structs in an arena. The order of columns is that of sql/sqlite/read.sql.
+ */
 #include "store/sqlite.h"
 
 char *

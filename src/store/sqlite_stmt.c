@@ -35,6 +35,7 @@ sqlite_code(int rc)
     case SQLITE_IOERR_CORRUPTFS:
         return HF_CORRUPT;
     case SQLITE_CONSTRAINT_CHECK:
+    case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_NOTNULL:
     case SQLITE_CONSTRAINT_DATATYPE:
         return HF_REFUSED;

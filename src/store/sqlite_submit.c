@@ -40,11 +40,11 @@ find_run(struct sqlite *s, const char *id, const char *token, struct found *out,
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? HF_OK : sqlite_fail(s, rc, "find a run", err);
 }
 
-/* Whether a run has an unread row of a kind (with that key, if not NULL). */
+/* The number of an unread row of a run, of a kind (and with that key, if not NULL); 0: none. */
 static int
-has_unread(struct sqlite *s, int64_t run_no, int kind, const char *key, bool *out, struct err *err)
+has_unread(struct sqlite *s, int64_t run_no, int kind, const char *key, int64_t *no,
+           struct err *err)
 {
-    int64_t       there = 0;
     sqlite3_stmt *q = sql_get(s, key ? SQL_inbox_has_key : SQL_inbox_has_kind, err);
     if (q == NULL)
         return err->code;
@@ -52,9 +52,7 @@ has_unread(struct sqlite *s, int64_t run_no, int kind, const char *key, bool *ou
     bind_int(q, 2, kind);
     if (key)
         bind_text(q, 3, key);
-    TRY(sql_int(s, q, 0, &there, err));
-    *out = there != 0;
-    return HF_OK;
+    return sql_int(s, q, 0, no, err);
 }
 
 static int
@@ -83,8 +81,7 @@ add_inbox(struct submitting *t, const struct submit *item, int64_t run_no, int k
 static int
 start_existing(struct submitting *t, struct submit *item, const struct found *run, struct err *err)
 {
-    bool    again = false, replacing = false;
-    int64_t no = 0;
+    int64_t no = 0, again = 0, replacing = 0;
 
     item->no = run->no;
     item->existed = true;
@@ -119,7 +116,7 @@ start(struct submitting *t, struct submit *item, struct err *err)
     if (q == NULL)
         return err->code;
     item->existed = false;
-    item->no = row_no(partition, item->cls, t->next++);
+    item->no = row_no(partition, immediate_stream(item->cls), t->next++);
     bind_int(q, 1, item->no);
     bind_text(q, 2, item->id);
     bind_text(q, 3, item->name);
@@ -138,12 +135,11 @@ static int
 message(struct submitting *t, struct submit *item, int kind, struct err *err)
 {
     struct found run;
-    bool         there = false;
+    int64_t      there = 0;
 
     TRY(find_run(t->s, item->id, NULL, &run, err));
     if (!run.there)
         return err_set(err, HF_NOT_FOUND, "run %s: not found", item->id);
-    item->no = run.no;
     if (run_has_ended(run.status)) { /* one that is about to begin anew takes signals already */
         if (kind == INBOX_SIGNAL)
             TRY(has_unread(t->s, run.no, INBOX_REPLACE, NULL, &there, err));
@@ -153,8 +149,10 @@ message(struct submitting *t, struct submit *item, int kind, struct err *err)
     }
     if (kind == INBOX_SIGNAL && item->key) {
         TRY(has_unread(t->s, run.no, kind, item->key, &there, err));
-        if (there)
+        if (there) {
+            item->no = there;
             return HF_OK;
+        }
     }
     return add_inbox(t, item, run.no, kind, &item->no, err);
 }
@@ -188,7 +186,7 @@ enqueue(struct submitting *t, struct submit *item, struct err *err)
     sqlite3_stmt *q = sql_get(s, SQL_insert_task, err);
     if (q == NULL)
         return err->code;
-    item->no = row_no(partition, delayed ? STREAM_DELAYED : item->cls, t->next++);
+    item->no = row_no(partition, delayed ? STREAM_DELAYED : immediate_stream(item->cls), t->next++);
     bind_int(q, 1, item->no);
     bind_text(q, 2, item->id);
     bind_text(q, 3, item->name);
@@ -211,15 +209,18 @@ settle_dead(struct submitting *t, struct submit *item, struct err *err)
     TRY(has_id(s, SQL_dead_has_id, item->id, &no, err));
     if (no == 0)
         return err_set(err, HF_NOT_FOUND, "dead letter %s: not found", item->id);
-    sqlite3_stmt *copy = sql_get(s, SQL_dead_to_task, err), *drop = sql_get(s, SQL_delete_dead, err);
+    sqlite3_stmt *copy = sql_get(s, SQL_dead_to_task, err),
+                 *drop = sql_get(s, SQL_delete_dead, err);
     if (copy == NULL || drop == NULL)
         return err->code;
     item->no = no;
     if (item->kind == SUBMIT_RETRY) {
-        int stream = row_stream(no) == STREAM_DELAYED ? STREAM_NORMAL : row_stream(no);
-        item->no = row_no(row_partition(no), stream, t->next++);
+        char own[HF_ID_SIZE];
+        task_id_format(no, own);
+        item->no = row_no(row_partition(no), immediate_stream(row_stream(no)), t->next++);
         bind_int(copy, 1, item->no);
         bind_int(copy, 2, no);
+        bind_text(copy, 3, own);
         rc = sql_run(copy);
     }
     bind_int(drop, 1, no);
@@ -280,6 +281,7 @@ sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, s
         return rc;
     }
     TRY(sqlite_commit(s, err));
+    checkpointer_restart(s);
     hints_send(s);
     return HF_OK;
 }

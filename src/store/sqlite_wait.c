@@ -71,8 +71,8 @@ static void
 add_waiter(struct sqlite *s, const struct sockaddr_un *address, socklen_t len)
 {
     size_t i = 0;
-    while (i < s->n_waiters && (s->waiters[i].len != len ||
-                                memcmp(&s->waiters[i].address, address, (size_t)len) != 0))
+    while (i < s->n_waiters &&
+           (s->waiters[i].len != len || memcmp(&s->waiters[i].address, address, (size_t)len) != 0))
         i++;
     if (i == WAITERS_MAX) { /* the oldest falls back to looking by itself */
         memmove(s->waiters, s->waiters + 1, (WAITERS_MAX - 1) * sizeof(s->waiters[0]));
@@ -89,8 +89,8 @@ hints_drain(struct sqlite *s)
     char               word;
     struct sockaddr_un from;
     socklen_t          len = sizeof(from);
-    while (s->socket >= 0 && recvfrom(s->socket, &word, 1, MSG_DONTWAIT, (struct sockaddr *)&from,
-                                      &len) == 1) {
+    while (s->socket >= 0 &&
+           recvfrom(s->socket, &word, 1, MSG_DONTWAIT, (struct sockaddr *)&from, &len) == 1) {
         if (word == 'w' && len > offsetof(struct sockaddr_un, sun_path))
             add_waiter(s, &from, len);
         else

@@ -38,12 +38,27 @@ struct extra {
     struct extra *next;
 };
 
-/* What came for a run while it was with a slot. */
+/* What comes for a run from outside. */
+enum arrival_kind {
+    ARRIVE_INBOX,  /* a row of the inbox */
+    ARRIVE_RESULT, /* a job is back */
+    ARRIVE_ROW, /* a job made from a called task's row, to be started if its call is still open */
+    ARRIVE_DUE  /* a timer's time has come */
+};
+
+/* One that came while the run was with a slot. */
 struct arrival {
-    struct inbox_row inbox; /* kind -1: not from the inbox */
+    int              kind;
+    struct inbox_row inbox;
     struct job      *job;
-    bool             due;
     struct arrival  *next;
+    struct arena     arena; /* of the inbox row's texts */
+};
+
+/* An execution that is over in memory and not in the store yet: extras use its texts. */
+struct old_run {
+    struct run      run;
+    struct old_run *next;
 };
 
 enum live_place { LIVE_IDLE, LIVE_TURN, LIVE_STEP };
@@ -53,11 +68,14 @@ struct live {
     struct run             run;
     const struct workflow *workflow;
     int                    place;
-    bool            wants_turn, wants_step, dirty, listed_ready, careful_stored, ended, forget;
-    bool            was_blocked;
+    bool                   wants_turn, wants_step, dirty, listed_ready, ended, forget;
+    struct old_run        *old_runs;
+    bool                   reload; /* with forget: read it again soon */
+    bool            doomed;     /* memory is in doubt: forgotten when it comes back from its slot */
+    bool            restart;    /* WRITE_RESTART is due */
+    int64_t         inbox_seen; /* rows up to here were taken when it was read again */
     int             stored_status;
     int64_t         stored_wake_us;
-    const char     *stored_custom;
     bool            stored_claimed;
     int             stored_crashes;
     struct extra   *extras, **extras_end;
@@ -88,13 +106,14 @@ struct lane {
     struct registry      *registry;
     const struct log     *log;
     struct lane_opt       opt;
-    struct pool          *pool; /* NULL with inline slots */
+    struct pool          *pool;    /* NULL with inline slots */
+    int                   wake_fd; /* the pool's */
     int64_t               worker;
     struct cursor        *cursors;
     int32_t              *partitions;
     struct partition_row *partition_rows; /* texts in partition_arena */
     size_t                n_partitions;
-    uint32_t              partitions_seen;
+    uint32_t              partitions_seen; /* in the store at the last acquire */
     struct arena          partition_arena;
     bool                  careful; /* owners have died here lately */
 
@@ -105,30 +124,40 @@ struct lane {
     struct live *lru_head, *lru_tail; /* waiting runs, least recent first */
     size_t       n_lru, n_turns;      /* n_turns: with slots */
 
-    struct job_list waiting;  /* to be handed to slots */
-    struct job_list handed;   /* with slots, oldest first */
-    struct job_list suspects; /* found in crashes: one at a time */
-    struct job_list finished; /* standalone, to be recorded */
-    struct job_list to_claim; /* careful: to be stored as claimed first */
-    struct job     *suspect;  /* the one under way */
+    struct job_list waiting;   /* to be handed to slots */
+    struct job_list slow;      /* with slots for so long that they are rows, or standalone */
+    struct job_list handed;    /* with slots, oldest first */
+    struct job_list abandoned; /* timed out, and told to stop: their slots are not back yet */
+    struct job_list suspects;  /* found in crashes: one at a time */
+    struct job_list finished;  /* standalone, to be recorded */
+    struct job_list to_claim;  /* careful: to be stored as claimed first */
+    struct job     *suspect;   /* the one under way */
     struct live    *suspect_live;
-    size_t          n_jobs, n_lost;
+    size_t          n_jobs, n_lost, n_lost_turns;
+    size_t          n_orphans;       /* jobs with slots whose run was dropped from memory */
     int64_t         next_timeout_us; /* steady; NEVER_US */
+
+    struct stack own_jobs, own_turns; /* done, with inline slots */
+    int64_t     *reload;              /* runs to be read again, after memory was short */
+    size_t       n_reload, size_reload;
+    int64_t      reload_at_us;
 
     struct write *writes;
     size_t        n_writes, size_writes;
     struct unit  *units;
     size_t        n_units, size_units;
     struct arena  batch_arena, rows_arena, turn_arena;
-    struct buf    events; /* rows of the batch, one after the other */
 
-    int64_t now_us;      /* store time of the last answer */
-    int64_t now_at_us;   /* steady clock when it came */
-    int64_t next_due_us; /* store time */
-    int64_t retry_at_us; /* steady: the store was not available until then */
-    int     backoff_ms;
-    bool    fetch_wanted, more, stopping, told_waiters;
-    size_t  ended_in_batch;
+    int64_t  now_us;      /* store time of the last answer */
+    int64_t  now_at_us;   /* steady clock when it came */
+    int64_t  next_due_us; /* store time */
+    int64_t  retry_at_us; /* steady: the store was not available until then */
+    int      backoff_ms;
+    bool     fetch_wanted, more, stopping;
+    uint32_t partitions_now;        /* in the store, as the last fetch said */
+    bool (*stop_wanted)(void *arg); /* asked while the store is not available */
+    void  *stop_arg;
+    size_t ended_in_batch;
     /* counters, for tests and the log */
     uint64_t n_commits, n_turns_run, n_jobs_run, n_rounds;
 };
@@ -149,48 +178,78 @@ int64_t lane_now_us(const struct lane *l);   /* lower bound of the store's time 
 
 /* ---- between the files of the lane ---- */
 
-void live_ready(struct lane *l, struct live *live); /* a turn, as soon as it can be */
-void live_dirty(struct lane *l, struct live *live); /* to be looked at by the next commit */
+/* lane_live.c: runs in memory */
 int  live_add(struct lane *l, const struct run_row *row, struct live **out, struct err *err);
-void live_free(struct lane *l, struct live *live);
-/* Forgets it; jobs that still run for it are told so. */
-void          live_drop(struct lane *l, struct live *live);
+void live_free(struct lane *l, struct live *live); /* l may be NULL: it is in no table any more */
+/* Forgets it, but not its jobs: their results find it again when it is read again. */
+void live_drop(struct lane *l, struct live *live);
+void live_dirty(struct lane *l, struct live *live);         /* to be looked at by the next commit */
+void live_park(struct lane *l, struct live *live);          /* stored and waiting: may be evicted */
 struct extra *live_extra(struct live *live, uint32_t kind); /* NULL: out of memory */
-/* An event from outside for an idle live; marks what is to be done. */
+void          live_drop_extras(struct live *live);
+/* An event from outside for an idle live; says what is to be done next. */
 int live_record(struct lane *l, struct live *live, const struct event *e, struct err *err);
-int live_arrive(struct lane *l, struct live *live, const struct inbox_row *inbox, struct job *job,
-                bool due, struct err *err);
-int
-live_take_inbox(struct lane *l, struct live *live, const struct inbox_row *row, struct err *err);
-int live_take_due(struct lane *l, struct live *live, struct err *err);
-int live_take_job(struct lane *l, struct live *live, struct job *job, struct err *err);
+/* A copy of what is stored, in place of one whose turn does not come back. */
+int live_make_stub(struct lane *l, const struct live *live, struct live **out, struct err *err);
+int live_replace_by_stub(struct lane *l, struct live *live, struct live *stub, struct err *err);
 
+/* lane_arrivals.c: what comes for a run from outside; kept until it is idle */
+int live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row *inbox,
+                struct job *job, struct err *err);
+int live_take_arrivals(struct lane *l, struct live *live, struct err *err);
+int live_take_due(struct lane *l, struct live *live, struct err *err);
+
+/* lane_turns.c */
+void live_ready(struct lane *l, struct live *live); /* a turn, as soon as it can be */
 int  lane_collect_turns(struct lane *l, bool *did, struct err *err);
 int  lane_dispatch_turns(struct lane *l, bool *did, struct err *err);
-void lane_watch_turns(struct lane *l);
-int  live_block(struct lane *l, struct live *live, const char *name, const char *message,
-                struct err *err);
-void live_cancel_calls(struct lane *l, struct live *live, bool all);
-void live_end(struct lane *l, struct live *live, int status, int event);
+int  lane_watch_turns(struct lane *l, struct err *err);
 void lane_execute_turn(struct live *live, struct slot *slot, bool may_step);
 
+/* lane_ends.c: how runs end, go on as another execution, or are blocked */
+int live_end(struct lane *l, struct live *live, int status, int event, struct err *err);
+int
+live_continue(struct lane *l, struct live *live, const struct inbox_row *replace, struct err *err);
+int live_block(struct lane *l, struct live *live, const char *name, const char *message,
+               struct err *err);
+/* Asks open calls to stop. all: the shielded ones too. */
+int live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err);
+
+/* lane_jobs.c */
 int  lane_collect_jobs(struct lane *l, bool *did, struct err *err);
 void lane_hand_jobs(struct lane *l, bool *did);
 int  lane_watch_jobs(struct lane *l, struct err *err);
-int
-job_from_call(struct lane *l, struct live *live, struct call *c, struct job **out, struct err *err);
-int  job_from_row(struct lane *l, const struct task_row *row, struct job **out, struct err *err);
 void lane_queue_job(struct lane *l, struct job *job);
-void lane_forget_job(struct lane *l,
-                     struct job  *job); /* out of the maps; frees it unless a slot has it */
+/* Starts a job made from a row, unless its record says that it must not run again. */
+int lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *err);
+/* A result goes to its run, which is read into memory if need be. */
+int  lane_deliver(struct lane *l, struct job *job, struct err *err);
+void live_free_old(struct live *live);
+void lane_forget_job(struct lane *l, struct job *job);
+/* A called task in memory becomes a row, or its row changes. claimed: it goes on here. */
 int  job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, int64_t run_at_us,
                 struct err *err);
 bool lane_is_careful(const struct lane *l, int64_t no);
+
+/* job_make.c: jobs from calls and rows, and the lists they are in */
+struct job *job_copy(const struct task_row *row, const char *id); /* NULL: out of memory */
+int
+job_from_call(struct lane *l, struct live *live, struct call *c, struct job **out, struct err *err);
+int  job_from_row(struct lane *l, const struct task_row *row, const char *run_id, struct job **out,
+                  struct err *err);
 void job_list_put(struct job_list *list, struct job *job);
+void job_list_put_first(struct job_list *list, struct job *job);
 void job_list_remove(struct job_list *list, struct job *job);
 struct job *job_list_take(struct job_list *list);
 
+/* lane_commit.c, lane_fetch.c */
 int lane_commit(struct lane *l, bool *did, struct err *err);
 int lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
+/* Reads runs into memory that are not there; those that have ended or are not found stay away. */
+int  lane_load(struct lane *l, const int64_t *nos, size_t n, struct err *err);
+void lane_drop_all(struct lane *l); /* all of memory is in doubt */
+/* An inbox row for a run that is in memory or not. */
+int         lane_take_inbox(struct lane *l, const struct inbox_row *row, struct err *err);
+struct room lane_room(const struct lane *l);
 
 #endif

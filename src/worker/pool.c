@@ -142,7 +142,7 @@ do_job(struct slot *s, struct job *job)
         wait_for_lease(p);
         job->started_us = clock_steady_us();
     }
-    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) || atomic_load(&p->stopping)) {
+    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) || atomic_load(&p->quiesce)) {
         job->code = HF_CANCELLED; /* not begun */
     } else {
         atomic_store_explicit(&job->begun_us, job->started_us, memory_order_relaxed);
@@ -265,6 +265,7 @@ pool_open(int slots, void (*execute_turn)(struct live *, struct slot *, bool), s
 bool
 pool_close(struct pool *p, int64_t deadline_us)
 {
+    atomic_store(&p->quiesce, 1);
     atomic_store(&p->stopping, 1);
     wake_all(&p->task_sleepers);
     wake_all(&p->turn_sleepers);

@@ -44,13 +44,15 @@ struct pool {
     int             wake_fd;
     _Atomic int     lane_sleeps;
     _Atomic int     stopping;
+    _Atomic int     quiesce; /* jobs that have not begun go back as they are */
     _Atomic int     running; /* threads that have not ended */
     _Atomic int64_t
                   start_until_us; /* steady clock: later nothing may start, the lease may be over */
     struct slot **slots;
     size_t        n_slots, n_turn_slots; /* task slots first */
     void (*execute_turn)(struct live *live, struct slot *slot, bool may_step);
-    struct clock clock;
+    struct clock      clock; /* the store\'s */
+    const struct log *log;
 };
 
 int pool_open(int           slots, void (*execute_turn)(struct live *, struct slot *, bool),

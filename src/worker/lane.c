@@ -1,0 +1,216 @@
+/* The lane's life and its round. */
+#include "worker/lane.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+int
+lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
+          const struct lane_opt *opt, struct err *err)
+{
+    *l = (struct lane){
+        .store = store,
+        .registry = registry,
+        .log = log,
+        .opt = *opt,
+        .next_timeout_us = NEVER_US,
+        .next_due_us = NEVER_US,
+        .fetch_wanted = true,
+    };
+    l->ready_end = &l->ready;
+    l->dirty_end = &l->dirty;
+    TRY(store->ops->now(store, &l->now_us, err));
+    l->now_at_us = clock_steady_us();
+    if (opt->inline_slots)
+        return HF_OK;
+    TRY(pool_open(opt->slots, lane_execute_turn, &l->pool, err));
+    l->pool->clock = store->clock;
+    l->pool->log = log;
+    return HF_OK;
+}
+
+void
+lane_close(struct lane *l, int64_t deadline_us)
+{
+    bool all_back = l->pool == NULL || pool_close(l->pool, deadline_us);
+
+    l->stopping = true;
+    if (l->pool && !all_back)
+        return; /* handlers still use what is theirs: the process is about to end */
+    for (struct job *job; (job = job_list_take(&l->abandoned));)
+        job_free(job);
+    if (l->pool)
+        l->pool = NULL;
+    lane_drop_all(l);
+    struct job_list *lists[] = {&l->handed, &l->slow};
+    for (size_t i = 0; i < 2; i++)
+        for (struct job *job; (job = job_list_take(lists[i]));)
+            lane_forget_job(l, job);
+    struct live *live;
+    for (size_t at = 0; (live = map_next(&l->lives, &at)); at = 0)
+        live_free(l, live);
+    map_release(&l->lives);
+    map_release(&l->rows);
+    arena_release(&l->batch_arena);
+    arena_release(&l->rows_arena);
+    arena_release(&l->turn_arena);
+    arena_release(&l->partition_arena);
+    mem_free(l->writes);
+    mem_free(l->units);
+    mem_free(l->reload);
+    mem_free(l->cursors);
+    mem_free(l->partitions);
+}
+
+/* Cursors of partitions that were owned before stay as they are. */
+static int
+set_partitions(struct lane *l, const struct partition_row *rows, size_t n, struct err *err)
+{
+    struct cursor *cursors = mem_zalloc((n + 1) * sizeof(*cursors));
+    int32_t       *ids = mem_alloc((n + 1) * sizeof(*ids));
+
+    if (cursors == NULL || ids == NULL) {
+        mem_free(cursors);
+        mem_free(ids);
+        return err_nomem(err);
+    }
+    l->careful = false;
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = cursors[i].partition = rows[i].id;
+        l->careful = l->careful || rows[i].crashes > 0;
+        for (size_t k = 0; k < l->n_partitions; k++)
+            if (l->partitions[k] == rows[i].id)
+                cursors[i] = l->cursors[k];
+    }
+    mem_free(l->cursors);
+    mem_free(l->partitions);
+    l->cursors = cursors;
+    l->partitions = ids;
+    l->n_partitions = n;
+    return HF_OK;
+}
+
+int
+lane_acquire(struct lane *l, const char *handlers, struct err *err)
+{
+    struct worker_self self = {
+        .queues = l->opt.queues, .handlers = handlers, .lease_us = l->opt.lease_us};
+    struct arena          a = {0};
+    struct partition_row *rows = NULL;
+    size_t                n = 0;
+    int rc = l->store->ops->acquire(l->store, &self, &l->worker, &a, &rows, &n, err);
+
+    if (rc == HF_OK)
+        rc = set_partitions(l, rows, n, err);
+    if (rc) {
+        arena_release(&a);
+        return rc;
+    }
+    arena_release(&l->partition_arena);
+    l->partition_arena = a;
+    l->partition_rows = rows;
+    l->partitions_seen = l->partitions_now;
+    l->fetch_wanted = true;
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].crashes > 0)
+            log_event(l->log, LOG_WARNING, "careful", "queue=%s crashes=%d", rows[i].queue,
+                      rows[i].crashes);
+    return HF_OK;
+}
+
+int64_t
+lane_now_us(const struct lane *l)
+{
+    if (l->pool == NULL) /* tests: the store's clock stands still between answers */
+        return clock_now_us(&l->store->clock);
+    return l->now_us + (clock_steady_us() - l->now_at_us);
+}
+
+bool
+lane_is_quiet(const struct lane *l)
+{
+    return l->n_turns == 0 && l->handed.count == 0 && l->slow.count == 0 && l->waiting.count == 0 &&
+           l->finished.count == 0 && l->to_claim.count == 0 && l->suspects.count == 0 &&
+           l->ready == NULL && l->dirty == NULL && l->n_units == 0;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t
+lane_deadline_us(const struct lane *l)
+{
+    int64_t now = clock_steady_us(), at = l->next_timeout_us;
+
+    if (l->next_due_us != NEVER_US)
+        at = earlier(at, now + l->next_due_us - lane_now_us(l));
+    if (l->handed.head)
+        at = earlier(at, l->handed.head->handed_us + l->opt.spill_us);
+    if (l->abandoned.head)
+        at = earlier(at, now + US_PER_S);
+    if (l->n_turns)
+        at = earlier(at, now + 200 * US_PER_MS);
+    if (l->n_reload)
+        at = earlier(at, l->reload_at_us);
+    if (l->pool && ring_count(l->pool->tasks) && pool_free_slots(l->pool))
+        at = earlier(
+            at, now + US_PER_MS); /* a quick task may have turned out slow: wake another slot */
+    if (l->more)
+        at = earlier(at, now + 50 * US_PER_MS);
+    return at;
+}
+
+static int
+reload(struct lane *l, bool *did, struct err *err)
+{
+    if (l->n_reload == 0 || (l->pool && clock_steady_us() < l->reload_at_us))
+        return HF_OK;
+    int rc = lane_load(l, l->reload, l->n_reload, err);
+    l->n_reload = 0;
+    *did = true;
+    return rc;
+}
+
+/* Whether a commit happened is not known: what the store says now counts. Jobs that run go on;
+ * their results are offered again. */
+static int
+recover(struct lane *l, struct err *err)
+{
+    log_event(l->log, LOG_WARNING, "commit_unknown", "message=%s", err->text);
+    lane_drop_all(l);
+    for (size_t i = 0; i < l->n_partitions; i++)
+        l->cursors[i] = (struct cursor){.partition = l->partitions[i]};
+    l->fetch_wanted = true;
+    return HF_OK;
+}
+
+int
+lane_round(struct lane *l, bool *idle, struct err *err)
+{
+    bool did = false;
+
+    l->n_rounds++;
+    if (l->n_units ==
+        0) { /* else a batch is still to be stored, and what it speaks of must stay as it is */
+        TRY(lane_collect_jobs(l, &did, err));
+        TRY(lane_collect_turns(l, &did, err));
+        TRY(lane_watch_jobs(l, err));
+        TRY(lane_watch_turns(l, err));
+        TRY(reload(l, &did, err));
+        TRY(lane_dispatch_turns(l, &did, err));
+    }
+    int rc = lane_commit(l, &did, err);
+    if (rc == HF_UNKNOWN) {
+        did = true;
+        rc = recover(l, err);
+    }
+    TRY(rc);
+    TRY(lane_dispatch_turns(l, &did, err));
+    lane_hand_jobs(l, &did);
+    *idle = !did;
+    return HF_OK;
+}

@@ -1,0 +1,466 @@
+/*
+ * The commit: what idle runs and finished tasks have to store becomes one batch of units; after it
+ * is stored, what waited for that begins. A unit that the store refuses is taken out and its run
+ * blocked; the others go on.
+ */
+#include "worker/lane.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/id.h"
+#include "base/mem.h"
+
+enum { UNITS_MAX = 4000, BACKOFF_MAX_MS = 1000, CALM_AFTER_S = 600 };
+
+/* ---- building ---- */
+
+static struct write *
+add_write(struct lane *l, uint32_t kind)
+{
+    if (l->n_writes == l->size_writes) {
+        size_t        size = l->size_writes ? l->size_writes * 2 : 256;
+        struct write *writes = mem_realloc(l->writes, size * sizeof(*writes));
+        if (writes == NULL)
+            return NULL;
+        l->writes = writes;
+        l->size_writes = size;
+    }
+    struct write *w = &l->writes[l->n_writes++];
+    *w = (struct write){.kind = kind, .unit = (uint32_t)(l->n_units - 1)};
+    return w;
+}
+
+static struct unit *
+add_unit(struct lane *l, struct live *live, struct job *job)
+{
+    if (l->n_units == l->size_units) {
+        size_t       size = l->size_units ? l->size_units * 2 : 256;
+        struct unit *units = mem_realloc(l->units, size * sizeof(*units));
+        if (units == NULL)
+            return NULL;
+        l->units = units;
+        l->size_units = size;
+    }
+    l->units[l->n_units] = (struct unit){.live = live, .job = job};
+    return &l->units[l->n_units++];
+}
+
+/* A standalone task that has ended: gone, tried again, or a dead letter. */
+static int
+add_finished(struct lane *l, struct job *job, struct err *err)
+{
+    int64_t delay_ms = job->retry_after_ms >= 0
+                           ? job->retry_after_ms
+                           : policy_delay_ms(&job->policy, job->attempt, id_random());
+    bool    late =
+        job->policy.deadline_ms && lane_now_us(l) + delay_ms * US_PER_MS >=
+                                       job->created_us + job->policy.deadline_ms * US_PER_MS;
+    bool again =
+        !job->final && !late && policy_retries(&job->policy, job->attempt, job->error_name);
+    int           kind = job->code == HF_OK ? WRITE_TASK_DELETE : again ? WRITE_TASK : WRITE_DEAD;
+    struct write *w = add_unit(l, NULL, job) ? add_write(l, (uint32_t)kind) : NULL;
+
+    if (w == NULL)
+        return err_nomem(err);
+    int64_t at = lane_now_us(l) + delay_ms * US_PER_MS;
+    w->task = &job->row;
+    job->row.attempt = job->attempt;
+    job->row.run_at_us = again ? (at > l->now_us ? at : l->now_us + 1) : 0;
+    job->row.claimed = false;
+    if (job->code != HF_CRASHED)
+        job->row.crashes = 0;
+    job->row.error_name = job->error_name;
+    job->row.error_message = job->error_message;
+    return HF_OK;
+}
+
+static int
+add_claim(struct lane *l, struct job *job, struct err *err)
+{
+    struct unit  *u = add_unit(l, NULL, job);
+    struct write *w = u ? add_write(l, WRITE_TASK) : NULL;
+    if (w == NULL)
+        return err_nomem(err);
+    u->claims = true;
+    job->row.claimed = true;
+    w->task = &job->row;
+    return HF_OK;
+}
+
+/* The events, a write for each row of them. */
+static int
+add_history(struct lane *l, struct run *r, struct err *err)
+{
+    if (r->out.len == 0)
+        return HF_OK;
+    buf_putc(&r->out, ']');
+    if (r->out.failed)
+        return err_nomem(err);
+    for (char *at = r->out.data, *end = at + r->out.len; at < end;) {
+        char         *eol = memchr(at, '\n', (size_t)(end - at));
+        size_t        len = (size_t)((eol ? eol : end) - at);
+        struct write *w = add_write(l, WRITE_HISTORY);
+        if (w == NULL)
+            return err_nomem(err);
+        w->history = (struct history_row){r->row.no, r->row.execution, ++r->seq, at, len};
+        r->history_bytes += len;
+        at += len + 1;
+    }
+    return HF_OK;
+}
+
+static bool
+row_changed(const struct live *live)
+{
+    const struct run_row *row = &live->run.row;
+    return live->ended || live->restart || row->status != live->stored_status ||
+           row->wake_us != live->stored_wake_us || row->claimed != live->stored_claimed ||
+           row->crashes != live->stored_crashes || live->run.custom_changed ||
+           live->old_runs != NULL;
+}
+
+/* What the row is to say: who has to bring this run back, its owner's memory or what is stored. */
+static void
+set_state(struct live *live)
+{
+    struct run *r = &live->run;
+    int64_t     due_ms = run_next_due_ms(r);
+
+    if (live->ended)
+        return;
+    r->row.wake_us = due_ms ? due_ms * US_PER_MS : NEVER_US;
+    if (r->row.status == RUN_PAUSED || r->row.status == RUN_BLOCKED)
+        return;
+    bool busy = live->wants_turn || live->wants_step || live->starting || live->reload ||
+                run_needs_owner(r);
+    r->row.status = busy ? RUN_RUNNING : RUN_WAITING;
+}
+
+static int
+add_live(struct lane *l, struct live *live, struct err *err)
+{
+    if (!live->ended && !live->forget)
+        set_state(live);
+    if (live->extras == NULL && live->run.out.len == 0 && !row_changed(live)) {
+        if (live->starting == NULL && !live->wants_step && !live->forget)
+            live_park(l, live);
+        else if (add_unit(l, live, NULL) == NULL) /* nothing to store, but something to begin */
+            return err_nomem(err);
+        return HF_OK;
+    }
+    if (add_unit(l, live, NULL) == NULL)
+        return err_nomem(err);
+    for (struct extra *x = live->extras; x; x = x->next) {
+        struct write *w = add_write(l, x->write.kind);
+        if (w == NULL)
+            return err_nomem(err);
+        uint32_t unit = w->unit;
+        *w = x->write;
+        w->unit = unit;
+    }
+    TRY(add_history(l, &live->run, err));
+    if (row_changed(live)) {
+        struct write *w = add_write(l, live->restart ? WRITE_RESTART : WRITE_RUN);
+        if (w == NULL)
+            return err_nomem(err);
+        w->run = &live->run.row;
+    }
+    return HF_OK;
+}
+
+/* A run whose turn is about to come is stored with what the turn says. */
+static bool
+waits_for_turn(const struct lane *l, const struct live *live)
+{
+    const struct run_row *row = &live->run.row;
+    return live->wants_turn && live->listed_ready && !live->ended && !live->forget &&
+           !l->stopping && live->workflow && row->status != RUN_PAUSED &&
+           row->status != RUN_BLOCKED && row->crashes == 0 && !row->claimed;
+}
+
+static int
+build(struct lane *l, struct err *err)
+{
+    l->n_writes = l->n_units = 0;
+    for (struct job *job; l->n_units < UNITS_MAX && (job = job_list_take(&l->finished));)
+        TRY(add_finished(l, job, err));
+    for (struct job *job; l->n_units < UNITS_MAX && (job = job_list_take(&l->to_claim));)
+        TRY(add_claim(l, job, err));
+
+    struct live *list = l->dirty;
+    l->dirty = NULL;
+    l->dirty_end = &l->dirty;
+    for (struct live *live = list, *next; live; live = next) {
+        next = live->dirty_next;
+        if (live->place == LIVE_IDLE &&
+            !live->forget) { /* nothing is stored that has its time behind it */
+            int64_t due_ms = run_next_due_ms(&live->run);
+            if (due_ms && due_ms * US_PER_MS <= lane_now_us(l))
+                TRY(live_take_due(l, live, err));
+        }
+        live->dirty = false;
+        if (live->place != LIVE_IDLE)
+            continue; /* it is dirty again when it comes back */
+        if (l->n_units >= UNITS_MAX || waits_for_turn(l, live)) {
+            live_dirty(l, live);
+            continue;
+        }
+        TRY(add_live(l, live, err));
+    }
+    for (size_t i = 0; l->careful && i < l->n_partitions; i++) {
+        struct partition_row *p = &l->partition_rows[i];
+        if (p->crashes == 0 || p->crashed_us + CALM_AFTER_S * US_PER_S > lane_now_us(l))
+            continue;
+        struct write *w = add_unit(l, NULL, NULL) ? add_write(l, WRITE_CALM) : NULL;
+        if (w == NULL)
+            return err_nomem(err);
+        w->partition = p->id;
+        p->crashes = 0;
+    }
+    return HF_OK;
+}
+
+/* ---- after the commit ---- */
+
+static int
+begin_extras(struct lane *l, struct live *live, struct err *err)
+{
+    for (struct extra *x = live->extras; x; x = x->next) {
+        struct job *job = x->job;
+        if (job == NULL)
+            continue;
+        job->to_row = false;
+        if (!map_put(&l->rows, job->row.no, job))
+            return err_nomem(err);
+        if (job->handed_us == 0)
+            lane_queue_job(l, job);
+    }
+    live_drop_extras(live);
+    return HF_OK;
+}
+
+static int
+add_reload(struct lane *l, int64_t no, struct err *err)
+{
+    if (l->n_reload == l->size_reload) {
+        size_t   size = l->size_reload ? l->size_reload * 2 : 16;
+        int64_t *nos = mem_realloc(l->reload, size * sizeof(*nos));
+        if (nos == NULL)
+            return err_nomem(err);
+        l->reload = nos;
+        l->size_reload = size;
+    }
+    l->reload[l->n_reload++] = no;
+    l->reload_at_us = clock_steady_us() + 100 * US_PER_MS;
+    return HF_OK;
+}
+
+/* An ended or forgotten run leaves; what came too late for it is looked at anew. */
+static int
+dismiss(struct lane *l, struct live *live, struct err *err)
+{
+    struct arrival *left = live->ended ? live->arrivals : NULL;
+    int             rc = HF_OK;
+
+    if (live->ended)
+        l->ended_in_batch++;
+    else
+        for (struct arrival *a = live->arrivals; a; a = a->next)
+            if (a->job)
+                lane_forget_job(l, a->job); /* it is run again when the run goes on */
+    if (live->reload)
+        rc = add_reload(l, live->run.row.no, err);
+    if (left)
+        live->arrivals = NULL;
+    live_drop(l, live);
+    for (struct arrival *next; left; left = next) {
+        next = left->next;
+        if (left->job)
+            lane_forget_job(l, left->job);
+        else if (rc == HF_OK && left->kind == ARRIVE_INBOX)
+            rc = lane_take_inbox(l, &left->inbox, err);
+        arena_release(&left->arena);
+        mem_free(left);
+    }
+    return rc;
+}
+
+static int
+stored_live(struct lane *l, struct live *live, struct err *err)
+{
+    struct run *r = &live->run;
+
+    buf_clear(&r->out);
+    TRY(begin_extras(l, live, err));
+    live_free_old(live);
+    live->stored_status = r->row.status;
+    live->stored_wake_us = r->row.wake_us;
+    live->stored_claimed = r->row.claimed;
+    live->stored_crashes = r->row.crashes;
+    live->restart = r->custom_changed = false;
+    if (live->ended || live->forget)
+        return dismiss(l, live, err);
+    while (live->starting) {
+        struct job *job = live->starting;
+        live->starting = job->next;
+        lane_queue_job(l, job);
+    }
+    if (live->workflow == NULL) { /* nobody here can go on with it: "no worker for it" */
+        live_drop(l, live);
+        return HF_OK;
+    }
+    bool rests = r->row.status == RUN_PAUSED || r->row.status == RUN_BLOCKED;
+    if ((live->wants_turn || live->wants_step) && !rests)
+        live_ready(l, live);
+    else if (live->jobs == 0 && r->row.status != RUN_RUNNING)
+        live_park(l, live);
+    return HF_OK;
+}
+
+static int
+after_commit(struct lane *l, struct err *err)
+{
+    l->ended_in_batch = 0;
+    for (size_t i = 0; i < l->n_units; i++) {
+        struct unit *u = &l->units[i];
+        if (u->live)
+            TRY(stored_live(l, u->live, err));
+        else if (u->job && u->claims)
+            job_list_put(&l->waiting, u->job);
+        else if (u->job)
+            lane_forget_job(l, u->job);
+    }
+    if (l->ended_in_batch)
+        l->store->ops->tell_waiters(l->store);
+    if (l->n_writes)
+        l->n_commits++;
+    l->n_writes = l->n_units = 0;
+    return HF_OK;
+}
+
+/* ---- when the store says no ---- */
+
+/* Puts one write in the place of all that the unit had. */
+static struct write *
+replace_unit(struct lane *l, uint32_t unit, uint32_t kind)
+{
+    size_t from = 0, to;
+    while (from < l->n_writes && l->writes[from].unit != unit)
+        from++;
+    for (to = from; to < l->n_writes && l->writes[to].unit == unit; to++)
+        ;
+    if (from == to)
+        return NULL;
+    memmove(&l->writes[from + 1], &l->writes[to], (l->n_writes - to) * sizeof(*l->writes));
+    l->n_writes -= to - from - 1;
+    l->writes[from] = (struct write){.kind = kind, .unit = unit};
+    return &l->writes[from];
+}
+
+/* The culprit alone: a run is blocked with the store's words, a task's words are left out. */
+static int
+isolate(struct lane *l, uint32_t unit, struct err *err)
+{
+    if (unit >= l->n_units)
+        return err_set(err, HF_INTERNAL, "the store refused unit %u of %zu", unit, l->n_units);
+    struct unit *u = &l->units[unit];
+    if (u->live && !u->live->forget) {
+        struct live  *live = u->live;
+        struct write *w = replace_unit(l, unit, WRITE_RUN);
+        live_drop_extras(live);
+        buf_clear(&live->run.out);
+        live->ended = live->restart = false;
+        live->run.row.output = NULL;
+        live->run.row.custom = NULL;
+        live->run.row.ended_us = 0;
+        live->run.row.wake_us = live->stored_wake_us;
+        if (w == NULL)
+            return HF_INTERNAL;
+        w->run = &live->run.row;
+        live->dirty = true; /* it is in this batch, not in the list */
+        return live_block(l, live, err_name(HF_REFUSED), err->text, err);
+    }
+    if (u->job && u->job->row.error_message) {
+        u->job->row.error_message = NULL;
+        u->job->row.error_name = "refused";
+        return HF_OK;
+    }
+    return HF_INTERNAL;
+}
+
+/* Waits a little longer each time; false if the worker is to stop. */
+static bool
+back_off(struct lane *l, const struct err *err)
+{
+    if (l->backoff_ms == 0)
+        log_event(l->log, LOG_WARNING, "store_unavailable", "code=%s message=%s",
+                  err_name(err->code), err->text);
+    l->backoff_ms = l->backoff_ms == 0                   ? 5
+                    : l->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS
+                                                         : l->backoff_ms * 2;
+    if (l->pool == NULL || l->stopping)
+        return false;
+    struct timespec t = {.tv_sec = l->backoff_ms / 1000,
+                         .tv_nsec = l->backoff_ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+    return !(l->stop_wanted && l->stop_wanted(l->stop_arg));
+}
+
+/* One commit with its fetch, until it is stored. */
+static int
+cycle(struct lane *l, struct rows *rows, struct err *err)
+{
+    struct room room = lane_room(l);
+
+    for (;;) {
+        struct batch batch = {.worker = l->worker,
+                              .partitions = l->partitions,
+                              .n_partitions = l->n_partitions,
+                              .writes = l->writes,
+                              .n_writes = l->n_writes};
+        arena_reset(&l->rows_arena);
+        int rc = l->store->ops->cycle(l->store, &batch, l->cursors, l->n_partitions, &room,
+                                      &l->rows_arena, rows, err);
+        if (rc == HF_OK && l->backoff_ms)
+            log_event(l->log, LOG_INFO, "store_back", "after_ms=%d", l->backoff_ms);
+        if (rc == HF_OK)
+            l->backoff_ms = 0;
+        if (rc == HF_REFUSED)
+            TRY(isolate(l, batch.refused, err));
+        else if ((rc != HF_UNAVAILABLE && rc != HF_NOMEM) || !back_off(l, err))
+            return rc;
+    }
+}
+
+int
+lane_commit(struct lane *l, bool *did, struct err *err)
+{
+    struct rows rows = {0};
+    struct room room = lane_room(l);
+
+    if (l->n_units == 0) /* else the last batch is still to be stored */
+        TRY(build(l, err));
+    bool fetch = l->fetch_wanted || (l->more && (room.tasks > 0 || room.runs > 0)) ||
+                 l->next_due_us <= lane_now_us(l);
+    if (l->n_writes == 0 && !fetch) {
+        bool any = l->n_units > 0;
+        *did = *did || any;
+        return after_commit(l, err);
+    }
+    TRY(cycle(l, &rows, err));
+    *did = *did || l->n_units > 0;
+    l->fetch_wanted = false;
+    l->more = rows.more;
+    if (rows.now_us) {
+        l->now_us = rows.now_us;
+        l->now_at_us = clock_steady_us();
+        l->next_due_us = rows.next_due_us;
+    }
+    TRY(after_commit(l, err));
+    if (rows.n_runs || rows.n_due || rows.n_tasks || rows.n_inbox)
+        *did = true;
+    if (rows.partitions)
+        l->partitions_now = rows.partitions;
+    return lane_take_rows(l, &rows, err);
+}

@@ -1,0 +1,372 @@
+/*
+ * Jobs in the lane: made from calls and rows, handed to slots, watched, and taken back. A job that
+ * is with a slot belongs to the slot until it comes back through the done stack; the lane reads
+ * only its atomics meanwhile.
+ */
+#include "worker/lane.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+
+enum { LOST_AFTER_US = 5 * US_PER_S };
+
+void
+lane_forget_job(struct lane *l, struct job *job)
+{
+    if (job->row.no && map_get(&l->rows, job->row.no) == job)
+        map_remove(&l->rows, job->row.no);
+    if (l->suspect == job)
+        l->suspect = NULL;
+    l->n_jobs--;
+    job_free(job);
+}
+
+bool
+lane_is_careful(const struct lane *l, int64_t no)
+{
+    if (!l->careful)
+        return false;
+    for (size_t i = 0; i < l->n_partitions; i++)
+        if (l->partition_rows[i].id == row_partition(no))
+            return l->partition_rows[i].crashes > 0;
+    return false;
+}
+
+/* ---- to slots ---- */
+
+void
+lane_queue_job(struct lane *l, struct job *job)
+{
+    if (job->row.crashes > 0)
+        job_list_put(&l->suspects, job);
+    else if (job->row.no && !job->row.claimed && lane_is_careful(l, job->row.no))
+        job_list_put(&l->to_claim, job);
+    else
+        job_list_put(&l->waiting, job);
+}
+
+static bool
+hand_over(struct lane *l, struct job *job)
+{
+    const struct policy *p = &job->policy;
+    int64_t              now = clock_steady_us();
+
+    job_clear_result(job);
+    job->handed_us = now;
+    if (l->pool == NULL) {
+        job->handler->count++;
+        atomic_store(&job->begun_us, now);
+        job_execute(job, &l->turn_arena);
+        stack_push(&l->own_jobs, &job->node);
+    }
+    job_list_put(&l->handed, job); /* before a slot can give it back */
+    if (l->pool && !pool_put_job(l->pool, job)) {
+        job_list_remove(&l->handed, job);
+        return false;
+    }
+    if (p->timeout_ms && now + p->timeout_ms * US_PER_MS < l->next_timeout_us)
+        l->next_timeout_us = now + p->timeout_ms * US_PER_MS;
+    if (p->deadline_ms) {
+        int64_t left = job->created_us + p->deadline_ms * US_PER_MS - lane_now_us(l);
+        if (now + left < l->next_timeout_us)
+            l->next_timeout_us = now + left;
+    }
+    return true;
+}
+
+void
+lane_hand_jobs(struct lane *l, bool *did)
+{
+    if (l->stopping)
+        return;
+    if (l->suspect == NULL && l->suspect_live == NULL &&
+        l->suspects.head) { /* alone among its kind, and claimed */
+        l->suspect = job_list_take(&l->suspects);
+        job_list_put(l->suspect->row.claimed ? &l->waiting : &l->to_claim, l->suspect);
+        *did = true;
+    }
+    bool any = false;
+    while (l->waiting.head) {
+        struct job *job = job_list_take(&l->waiting);
+        if (!hand_over(l, job)) {
+            job_list_put_first(&l->waiting, job);
+            break;
+        }
+        any = true;
+    }
+    *did = *did || any;
+    if (l->pool)
+        pool_wake(l->pool);
+}
+
+/* ---- becoming a row ---- */
+
+/* A called task in memory becomes a row: a `sent` event and the row in one commit. If it is claimed
+ * it goes on here, under its row. */
+int
+job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, int64_t run_at_us,
+           struct err *err)
+{
+    bool          is_new = job->row.no == 0;
+    struct extra *x = live_extra(live, is_new ? WRITE_TASK_NEW : WRITE_TASK);
+
+    if (x == NULL)
+        return err_nomem(err);
+    job->row.claimed = claimed;
+    job->row.run_at_us = run_at_us;
+    if (is_new) {
+        struct event e = {
+            .kind = EVENT_SENT, .ref = job->row.ref, .time_ms = lane_now_us(l) / US_PER_MS};
+        TRY(run_record(&live->run, &e, NULL, err));
+    }
+    if (claimed) {
+        x->write.task = &job->row;
+        x->job = job;
+        job->to_row = true;
+    } else { /* the job is forgotten, its row is read again when it is due */
+        struct arena    *a = &live->run.arena;
+        struct task_row *row = arena_alloc(a, sizeof(*row));
+        if (row == NULL)
+            return err_nomem(err);
+        *row = job->row;
+        row->id = NULL;
+        row->name = arena_strdup(a, job->row.name);
+        row->payload = arena_strdup(a, job->row.payload);
+        row->queue = arena_strdup(a, job->row.queue);
+        row->opts = arena_strdup(a, job->row.opts);
+        row->ref = arena_strdup(a, job->row.ref);
+        row->error_name = arena_strdup(a, job->error_name);
+        row->error_message = arena_strdup(a, job->error_message);
+        if (row->name == NULL || row->ref == NULL || (job->row.payload && row->payload == NULL))
+            return err_nomem(err);
+        x->write.task = row;
+    }
+    live_dirty(l, live);
+    return HF_OK;
+}
+
+/* ---- from slots ---- */
+
+static void
+note_returned(struct lane *l, struct job *job)
+{
+    job_list_remove(job->is_slow ? &l->slow : &l->handed, job);
+    if (l->suspect == job)
+        l->suspect = NULL;
+    l->n_jobs_run++;
+}
+
+/* Whether this is no result: the worker stops, and the attempt did not begin, or was told to give
+ * up and did. */
+static bool
+is_given_up(const struct lane *l, struct job *job)
+{
+    if (!l->stopping)
+        return atomic_load(&job->begun_us) == 0 && !atomic_load(&job->cancelled);
+    return atomic_load(&job->begun_us) == 0 || (job->code != HF_OK && atomic_load(&job->cancelled));
+}
+
+/* As if it had never been handed out: whoever owns the work next finds it as it was. */
+static void
+give_up(struct lane *l, struct job *job)
+{
+    if (job->call) {
+        struct live *live = map_get(&l->lives, job->run_no);
+        job->call->job = NULL;
+        if (live)
+            live->jobs--;
+    }
+    lane_forget_job(l, job);
+}
+
+int
+lane_deliver(struct lane *l, struct job *job, struct err *err)
+{
+    if (job->call == NULL) { /* its run left memory meanwhile */
+        l->n_orphans--;
+        TRY(lane_load(l, &job->run_no, 1, err));
+    }
+    struct live *live = map_get(&l->lives, job->run_no);
+    if (live)
+        return live_arrive(l, live, ARRIVE_RESULT, NULL, job, err);
+    lane_forget_job(l, job);
+    return HF_OK;
+}
+
+static int
+take_back(struct lane *l, struct job *job, struct err *err)
+{
+    if (job->unwanted) {
+        lane_forget_job(l, job);
+        return HF_OK;
+    }
+    if (is_given_up(l, job)) {
+        give_up(l, job);
+        return HF_OK;
+    }
+    if (job->run_no == 0) {
+        job_list_put(&l->finished, job);
+        return HF_OK;
+    }
+    return lane_deliver(l, job, err);
+}
+
+int
+lane_collect_jobs(struct lane *l, bool *did, struct err *err)
+{
+    struct stack *done = l->pool ? &l->pool->jobs_done : &l->own_jobs;
+
+    for (struct node *n = stack_take(done), *next; n; n = next) {
+        struct job *job = (struct job *)n; /* node is its first member */
+        next = n->next;
+        *did = true;
+        if (job->abandoned) {
+            if (job->is_slow)
+                l->n_lost--;
+            else
+                job_list_remove(&l->abandoned, job);
+            job_free(job);
+            continue;
+        }
+        note_returned(l, job);
+        job->is_slow = false;
+        TRY(take_back(l, job, err));
+    }
+    return HF_OK;
+}
+
+/* ---- watching ---- */
+
+/* The attempt is over for the record, though its slot still has it: a copy takes its place. */
+static int
+abandon(struct lane *l, struct job *job, const char *name, const char *message, bool final,
+        struct err *err)
+{
+    struct job *copy = job_copy(&job->row, job->id);
+    if (copy == NULL)
+        return err_nomem(err);
+    copy->handler = job->handler;
+    copy->policy = job->policy;
+    copy->policy.no_retry = arena_strdup(&copy->arena, job->policy.no_retry);
+    copy->attempt = job->attempt;
+    copy->code = HF_TIMEOUT;
+    copy->final = final;
+    copy->error_name = mem_strdup(name);
+    copy->error_message = mem_strdup(message);
+    copy->call = job->call;
+    if (copy->row.no && !map_put(&l->rows, copy->row.no, copy)) {
+        job_free(copy);
+        return err_nomem(err);
+    }
+    if (copy->call)
+        copy->call->job = copy;
+    atomic_store(&job->cancelled, 1);
+    job->abandoned = true;
+    job_list_remove(job->is_slow ? &l->slow : &l->handed, job);
+    job->is_slow = false;
+    job->handed_us = clock_steady_us(); /* from now on: how long it has been told to stop */
+    job_list_put(&l->abandoned, job);
+    if (l->suspect == job)
+        l->suspect = NULL;
+    log_event(l->log, LOG_WARNING, "task_timeout", "task=%s id=%s attempt=%d", copy->name, copy->id,
+              copy->attempt);
+    if (copy->run_no == 0) {
+        job_list_put(&l->finished, copy);
+        return HF_OK;
+    }
+    return lane_deliver(l, copy, err);
+}
+
+/* Steady time at which the job's time is up; NEVER_US if it has no limit. *deadline: it is that of
+ * all attempts. */
+static int64_t
+time_up(const struct lane *l, struct job *job, int64_t now, bool *deadline)
+{
+    int64_t begun = atomic_load(&job->begun_us), up = NEVER_US;
+
+    *deadline = false;
+    if (job->policy.timeout_ms)
+        up = (begun ? begun : now) + job->policy.timeout_ms * US_PER_MS;
+    if (job->policy.deadline_ms) {
+        int64_t at = now + job->created_us + job->policy.deadline_ms * US_PER_MS - lane_now_us(l);
+        if (at < up) {
+            up = at;
+            *deadline = true;
+        }
+    }
+    return up;
+}
+
+static int
+watch_timeouts(struct lane *l, struct job_list *list, int64_t now, struct err *err)
+{
+    for (struct job *job = list->head, *next; job; job = next) {
+        bool    deadline;
+        int64_t up = time_up(l, job, now, &deadline);
+        next = job->next;
+        if (up == NEVER_US)
+            continue;
+        if (up > now) {
+            if (up < l->next_timeout_us)
+                l->next_timeout_us = up;
+            continue;
+        }
+        char message[80];
+        snprintf(message, sizeof(message),
+                 deadline ? "not done within %lld ms" : "attempt took over %lld ms",
+                 (long long)(deadline ? job->policy.deadline_ms : job->policy.timeout_ms));
+        TRY(abandon(l, job, "timeout", message, deadline, err));
+    }
+    return HF_OK;
+}
+
+/* Calls that are no longer quick become rows. */
+static int
+watch_slow(struct lane *l, int64_t now, struct err *err)
+{
+    for (struct job *job = l->handed.head, *next; job && job->handed_us + l->opt.spill_us <= now;
+         job = next) {
+        next = job->next;
+        struct live *live = job->call ? map_get(&l->lives, job->run_no) : NULL;
+        if (live && live->place != LIVE_IDLE)
+            continue; /* at its next look */
+        job_list_remove(&l->handed, job);
+        job->is_slow = true;
+        job_list_put(&l->slow, job);
+        if (live && job->row.no == 0 && !job->to_row && !live->ended)
+            TRY(job_to_row(l, live, job, true, 0, err));
+    }
+    return HF_OK;
+}
+
+/* Slots whose handler was told to stop and does not. */
+static void
+watch_lost(struct lane *l, int64_t now)
+{
+    for (struct job *job = l->abandoned.head, *next; job && job->handed_us + LOST_AFTER_US <= now;
+         job = next) {
+        next = job->next;
+        job_list_remove(&l->abandoned, job);
+        job->is_slow = true; /* counted as lost, until it comes back after all */
+        l->n_lost++;
+        log_event(l->log, LOG_ERROR, "slot_lost", "task=%s id=%s lost=%zu slots=%d", job->name,
+                  job->id, l->n_lost, l->opt.slots);
+    }
+}
+
+int
+lane_watch_jobs(struct lane *l, struct err *err)
+{
+    int64_t now = clock_steady_us();
+
+    if (l->pool == NULL)
+        return HF_OK;
+    TRY(watch_slow(l, now, err));
+    watch_lost(l, now);
+    if (now < l->next_timeout_us)
+        return HF_OK;
+    l->next_timeout_us = NEVER_US;
+    TRY(watch_timeouts(l, &l->handed, now, err));
+    return watch_timeouts(l, &l->slow, now, err);
+}

@@ -1,0 +1,373 @@
+/*
+ * Turns in the lane: runs that can go on are given to slots, and what a turn said becomes state,
+ * extras for the commit, and jobs. The rule of who may touch a run: the slot while place is
+ * LIVE_TURN or LIVE_STEP, the lane otherwise.
+ */
+#include "worker/lane.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- with slots ---- */
+
+void
+lane_execute_turn(struct live *live, struct slot *slot, bool may_step)
+{
+    struct turn_env env = {.clock = &slot->pool->clock,
+                           .log = slot->pool->log,
+                           .arena = &slot->arena,
+                           .may_step = may_step};
+
+    atomic_store(&slot->turn, live);
+    run_turn(&live->run, live->workflow->fn, &env);
+    arena_reset(&slot->arena);
+    struct live *mine = live;
+    if (atomic_compare_exchange_strong(&slot->turn, &mine, NULL))
+        stack_push(&slot->pool->turns_done, &live->node);
+    else /* the lane has given it up: nobody else knows it any more */
+        live_free(NULL, live);
+}
+
+static bool
+dispatch(struct lane *l, struct live *live, bool may_step)
+{
+    live->place = may_step ? LIVE_STEP : LIVE_TURN;
+    live->wants_turn = false;
+    live->wants_step = false;
+    l->n_turns++;
+    l->n_turns_run++;
+    if (l->pool == NULL) {
+        struct turn_env env = {.clock = &l->store->clock,
+                               .log = l->log,
+                               .arena = &l->turn_arena,
+                               .may_step = may_step};
+        run_turn(&live->run, live->workflow->fn, &env);
+        arena_reset(&l->turn_arena);
+        stack_push(&l->own_turns, &live->node);
+        return true;
+    }
+    if (pool_put_turn(l->pool, live, may_step))
+        return true;
+    live->place = LIVE_IDLE;
+    live->wants_turn = !may_step;
+    live->wants_step = may_step;
+    l->n_turns--;
+    l->n_turns_run--;
+    return false;
+}
+
+void
+live_ready(struct lane *l, struct live *live)
+{
+    if (live->listed_ready || live->ended)
+        return;
+    live->listed_ready = true;
+    live->ready_next = NULL;
+    *l->ready_end = live;
+    l->ready_end = &live->ready_next;
+}
+
+/* A run that was there in crashes, or any run after one, is stored as claimed before its turn. */
+static bool
+must_claim(struct lane *l, struct live *live)
+{
+    return (live->run.row.crashes > 0 || lane_is_careful(l, live->run.row.no)) &&
+           !live->stored_claimed;
+}
+
+int
+lane_dispatch_turns(struct lane *l, bool *did, struct err *err)
+{
+    struct live *list = l->ready;
+
+    (void)err;
+    if (l->stopping)
+        return HF_OK;
+    l->ready = NULL;
+    l->ready_end = &l->ready;
+    for (struct live *live = list, *next; live; live = next) {
+        next = live->ready_next;
+        live->listed_ready = false;
+        int status = live->run.row.status;
+        if (live->place != LIVE_IDLE || live->ended || !(live->wants_turn || live->wants_step) ||
+            live->workflow == NULL || status == RUN_PAUSED || status == RUN_BLOCKED)
+            continue;
+        if (live->run.row.crashes > 0 && l->suspect_live != live) {
+            if (l->suspect || l->suspect_live) {
+                live_ready(l, live); /* one suspect at a time */
+                continue;
+            }
+            l->suspect_live = live;
+        }
+        if (must_claim(l, live)) {
+            live->run.row.claimed = true;
+            live_dirty(l, live);
+            *did = true;
+            continue; /* comes back from the commit */
+        }
+        if (live->wants_step && live->run.out.len > 0) {
+            live_dirty(l, live);
+            continue;
+        }
+        if (!dispatch(l, live, live->wants_step))
+            live_ready(l, live);
+        else
+            *did = true;
+    }
+    if (l->pool)
+        pool_wake(l->pool);
+    return HF_OK;
+}
+
+/* ---- what a turn asked for ---- */
+
+static int
+start_child(struct lane *l, struct live *live, struct call *c, struct err *err)
+{
+    struct extra  *x = live_extra(live, WRITE_START);
+    struct run    *r = &live->run;
+    struct submit *s = arena_zalloc(&r->arena, sizeof(*s));
+    const char    *ref = call_ref(c, &r->arena);
+
+    if (x == NULL || s == NULL || ref == NULL)
+        return err_nomem(err);
+    s->kind = SUBMIT_START;
+    s->id = c->run_id;
+    s->name = c->name;
+    s->payload = c->input;
+    s->queue = c->opt && c->opt->queue ? c->opt->queue : r->row.queue;
+    s->cls = c->opt && c->opt->class_ ? c->opt->class_ - 1 : row_stream(r->row.no);
+    s->version = c->opt ? c->opt->version : 0;
+    s->token = arena_printf(&r->arena, "%s/%d/%s", r->row.id, r->row.execution, ref);
+    x->write.start = s;
+    x->write.parent_no = c->detached ? 0 : r->row.no;
+    x->write.parent_ref = ref;
+    x->write.parent_execution = r->row.execution;
+    (void)l;
+    return s->token ? HF_OK : err_nomem(err);
+}
+
+/* Whether a called task has to be a row from the start. */
+static bool
+starts_as_row(const struct lane *l, const struct live *live, const struct job *job)
+{
+    const char *queue = job->row.queue;
+    return (queue && live->run.row.queue && strcmp(queue, live->run.row.queue) != 0) ||
+           job->policy.on_crash == HF_FAIL || job->handler == NULL ||
+           l->n_jobs > l->opt.local_max || lane_is_careful(l, live->run.row.no);
+}
+
+static struct job *
+find_orphan(struct lane *l, const struct live *live, const struct call *c)
+{
+    struct job_list *lists[] = {&l->handed, &l->slow};
+    char             ref[HF_ID_SIZE];
+
+    snprintf(ref, sizeof(ref), "%s.%u", c->branch->path, c->n);
+    for (size_t i = 0; i < 2; i++)
+        for (struct job *job = lists[i]->head; job; job = job->next)
+            if (job->call == NULL && !job->unwanted && job->run_no == live->run.row.no &&
+                job->execution == live->run.row.execution && strcmp(job->row.ref, ref) == 0)
+                return job;
+    return NULL;
+}
+
+static int
+start_task(struct lane *l, struct live *live, struct call *c, struct err *err)
+{
+    struct job *job = l->n_orphans ? find_orphan(l, live, c) : NULL;
+
+    if (job) { /* it runs already, from before the run left memory */
+        job->call = c;
+        c->job = job;
+        live->jobs++;
+        l->n_orphans--;
+        return HF_OK;
+    }
+    TRY(job_from_call(l, live, c, &job, err));
+    if (!starts_as_row(l, live, job)) {
+        job->next = live->starting;
+        live->starting = job;
+        return HF_OK;
+    }
+    bool here = job->handler && l->n_jobs <= l->opt.local_max &&
+                (job->row.queue == NULL || live->run.row.queue == NULL ||
+                 strcmp(job->row.queue, live->run.row.queue) == 0);
+    TRY(job_to_row(l, live, job, here, 0, err));
+    if (!here) { /* it comes back through the fetch when there is room for it */
+        c->job = NULL;
+        live->jobs--;
+        lane_forget_job(l, job);
+    }
+    return HF_OK;
+}
+
+static int
+take_to_start(struct lane *l, struct live *live, bool closing, struct err *err)
+{
+    struct run  *r = &live->run;
+    struct call *list = NULL;
+
+    while (r->to_start) { /* it was built newest first */
+        struct call *c = r->to_start;
+        r->to_start = c->start_next;
+        c->start_next = list;
+        list = c;
+    }
+    for (struct call *c = list, *next; c; c = next) {
+        next = c->start_next;
+        c->listed = false;
+        if (c->kind == CALL_CHILD && (!closing || c->detached)) {
+            TRY(start_child(l, live, c, err));
+        } else if (c->kind == CALL_TASK && !closing && !c->closed && !c->settled) {
+            TRY(start_task(l, live, c, err));
+        } else if (!c->closed) {
+            const char  *ref = call_ref(c, &r->arena);
+            struct event e = {.kind = EVENT_ERROR,
+                              .ref = ref,
+                              .code = HF_CANCELLED,
+                              .error_name = "cancelled",
+                              .time_ms = lane_now_us(l) / US_PER_MS};
+            if (ref == NULL)
+                return err_nomem(err);
+            TRY(run_record(r, &e, NULL, err));
+        }
+    }
+    return HF_OK;
+}
+
+/* ---- back from slots ---- */
+
+static bool
+has_signal(const struct live *live)
+{
+    for (const struct arrival *a = live->arrivals; a; a = a->next)
+        if (a->kind == ARRIVE_INBOX && a->inbox.kind == INBOX_SIGNAL)
+            return true;
+    return false;
+}
+
+static int
+judge_turn(struct lane *l, struct live *live, struct err *err)
+{
+    struct run *r = &live->run;
+    bool        again = r->end >= TURN_COMPLETED && r->end <= TURN_CONTINUED && has_signal(live);
+
+    if (r->end != TURN_BLOCKED && r->end != TURN_NOMEM)
+        TRY(take_to_start(l, live, r->end >= TURN_CLOSING && r->end <= TURN_CONTINUED && !again,
+                          err));
+    if (r->row.crashes > 0) { /* it came back */
+        r->row.crashes = 0;
+        live_dirty(l, live);
+    }
+    if (r->custom_changed)
+        r->row.custom = r->custom;
+    r->row.claimed = false;
+    if (again) {
+        live->wants_turn = true;
+        live_ready(l, live);
+        return HF_OK;
+    }
+    switch (r->end) {
+    case TURN_SUSPENDED:
+        r->horizon = r->end_seen;
+        return HF_OK;
+    case TURN_STEP:
+        r->horizon = r->end_seen;
+        live->wants_step = true;
+        if (r->out.len == 0)
+            live_ready(l, live);
+        return HF_OK;
+    case TURN_CLOSING:
+        r->horizon = r->end_seen;
+        return live_cancel_calls(l, live, true, err);
+    case TURN_COMPLETED:
+        return live_end(l, live, RUN_COMPLETED, EVENT_COMPLETED, err);
+    case TURN_FAILED:
+        return live_end(l, live, RUN_FAILED, EVENT_FAILED, err);
+    case TURN_CANCELLED:
+        return live_end(l, live, RUN_CANCELLED, EVENT_CANCELLED, err);
+    case TURN_CONTINUED:
+        return live_continue(l, live, NULL, err);
+    case TURN_BLOCKED:
+        run_take_back(r);
+        return live_block(l, live, r->end_name, r->end_message, err);
+    default:
+        run_take_back(r);
+        live->forget = live->reload = true;
+        log_event(l->log, LOG_WARNING, "no_memory", "run=%s", r->row.id);
+        return HF_OK;
+    }
+}
+
+int
+lane_collect_turns(struct lane *l, bool *did, struct err *err)
+{
+    struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
+
+    for (struct node *n = stack_take(done), *next; n; n = next) {
+        struct live *live = (struct live *)n; /* node is its first member */
+        next = n->next;
+        *did = true;
+        l->n_turns--;
+        live->place = LIVE_IDLE;
+        if (l->suspect_live == live)
+            l->suspect_live = NULL;
+        if (live->doomed) {
+            int64_t no = live->run.row.no;
+            live_drop(l, live);
+            TRY(lane_load(l, &no, 1, err));
+            continue;
+        }
+        TRY(judge_turn(l, live, err));
+        TRY(live_take_arrivals(l, live, err));
+        live_dirty(l, live);
+    }
+    return HF_OK;
+}
+
+/* ---- the watchdog ---- */
+
+static bool
+must_stop(struct lane *l, struct slot *s, struct live *live)
+{
+    return atomic_load(&live->run.spinning) || slot_turn_cpu_us(s) > l->opt.turn_cpu_us;
+}
+
+/* Turns that burn the processor: the run is blocked, the thread is given up and replaced. */
+int
+lane_watch_turns(struct lane *l, struct err *err)
+{
+    int64_t now = clock_steady_us();
+
+    for (size_t i = 0; l->pool && i < l->pool->n_slots + l->pool->n_turn_slots; i++) {
+        struct slot *s = l->pool->slots[i];
+        struct live *live = s->lost || !s->for_turns ? NULL : atomic_load(&s->turn);
+        if (live == NULL || now - atomic_load(&s->turn_begun_us) < l->opt.turn_cpu_us ||
+            !must_stop(l, s, live))
+            continue;
+        struct live *stub;
+        bool         spins = atomic_load(&live->run.spinning);
+        TRY(live_make_stub(l, live, &stub, err));
+        struct live *expected = live;
+        if (!atomic_compare_exchange_strong(&s->turn, &expected, NULL)) {
+            live_free(l, stub); /* it came back just now */
+            continue;
+        }
+        s->lost = true;
+        l->n_turns--;
+        l->n_lost_turns++;
+        char message[160];
+        snprintf(message, sizeof(message),
+                 spins ? "the workflow calls on although a call said stop: return negative codes"
+                       : "a turn used over %lld ms of CPU: a workflow must not compute or loop; "
+                         "put work into tasks",
+                 (long long)(l->opt.turn_cpu_us / US_PER_MS));
+        if (l->suspect_live == live)
+            l->suspect_live = NULL;
+        TRY(live_replace_by_stub(l, live, stub, err));
+        TRY(live_block(l, stub, err_name(HF_MISMATCH), message, err));
+        TRY(pool_replace_turn_slot(l->pool, err));
+    }
+    return HF_OK;
+}

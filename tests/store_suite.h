@@ -1,0 +1,82 @@
+/*
+ * The store suite: what store.h says, as tests that hold for every store. A program is linked with
+ * all tests/store_*.c and says in `subject` which store it is about.
+ */
+#ifndef TESTS_STORE_SUITE_H
+#define TESTS_STORE_SUITE_H
+
+#include <string.h>
+
+#include "store/store.h"
+#include "test.h"
+
+struct subject {
+    const char *name;
+    int (*open)(const struct clock *clock, struct store **out, struct err *err);
+    bool refuses_marked; /* takes no text with "\u0001refuse" in it */
+};
+extern const struct subject subject;
+
+/* What a test works with; one per process. Client and owner are two connections to one store. */
+struct world {
+    struct store         *client, *owner;
+    int64_t               now_us; /* the fake clock */
+    int64_t               worker;
+    struct partition_row *partitions;
+    size_t                n_partitions;
+    struct cursor         cursors[8];
+    size_t                n_cursors;
+    struct room           room;
+    struct rows           rows; /* of the last fetch */
+    struct arena          arena;
+    struct err            err;
+    size_t                bad;
+    uint32_t              refused;
+};
+extern struct world w;
+
+enum { T0 = 1000 }; /* the clock begins here, in seconds */
+#define SECONDS(n) ((T0 + (n)) * US_PER_S)
+
+/* Fails the test with the error's text. */
+#define OK(call) GIVES(HF_OK, call)
+#define GIVES(code, call)                                                                          \
+    do {                                                                                           \
+        int rc_ = (call);                                                                          \
+        if (rc_ != (code))                                                                         \
+            test_fail(__FILE__, __LINE__, "%s is %s (%s), should be %s", #call, err_name(rc_),     \
+                      w.err.text, err_name(code));                                                 \
+    } while (0)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+void open_store(void); /* the client's connection */
+int  own(void);        /* the owner's, which acquires; its cursors begin at the beginning */
+void owned(void);      /* both, and it must do well */
+void crash(void);      /* the owner's connection goes without a leave */
+void at(int64_t us);   /* sets the clock */
+
+/* Clients. The number of the last item is returned. */
+int     submit(struct submit *items, size_t n);
+int64_t start(const char *id); /* workflow "wf", input "1" */
+int64_t start_on(const char *id, const char *queue, int cls);
+int64_t enqueue(const char *id, const char *queue, int cls, int64_t run_at_us);
+int64_t signal_run(const char *id, const char *name);
+
+struct run_row  run(const char *id);
+struct task_row task(const char *id);
+
+/* Owners. */
+int          commit(struct write *writes, size_t n); /* without a fetch */
+void         fetch(void);                            /* into w.rows, all cursors */
+int          save_run(struct run_row *r);            /* WRITE_RUN alone */
+int          save_task(struct task_row *t);
+int          end_run(const char *id, int status);
+struct write history_write(uint32_t unit, int64_t run_no, int execution, int seq, const char *text);
+
+/* Fetched rows as a text of ids, with commas, in their order. */
+const char *fetched_runs(void);
+const char *fetched_due(void);
+const char *fetched_tasks(void);
+const char *fetched_inbox(void); /* names */
+
+#endif
