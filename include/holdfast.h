@@ -499,6 +499,12 @@ HF_API HF_MUST int hf_run(hf *h, const hf_worker_opt *opt);
  * handler; twice: at once. */
 HF_API void hf_stop(hf *h);
 
+/*
+ * What `holdfast worker --module FILE.so` looks for in the file: you define it, and call
+ * hf_workflow and hf_handler in it. A code that is not 0 stops the worker.
+ */
+HF_API int holdfast_module(hf *h);
+
 /* ---- 8. testing
  * ----------------------------------------------------------------------------------------------------------------
  */

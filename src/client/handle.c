@@ -68,6 +68,8 @@ hf_close(hf *h)
 {
     if (h == NULL)
         return;
+    if (h->test)
+        h->close_test(h);
     if (h->spare)
         h->spare->ops->close(h->spare);
     if (h->store)

@@ -23,6 +23,7 @@ struct hf {
     struct log      log;
     struct registry registry;
     struct test_world *test;
+    void (*close_test)(hf *h); /* set with test */
     _Atomic int        stops; /* calls of hf_stop */
     _Atomic int stop_fd;      /* eventfd of the running worker, -1 if none; written to by hf_stop */
 };

@@ -5,11 +5,13 @@
  */
 #include "worker/lane.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/id.h"
 #include "base/mem.h"
+#include "core/state.h"
 
 enum { UNITS_MAX = 4000, BACKOFF_MAX_MS = 1000, CALM_AFTER_S = 600 };
 
@@ -294,6 +296,7 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     buf_clear(&r->out);
     TRY(begin_extras(l, live, err));
     live_free_old(live);
+    assert(run_may_move(live->stored_status, r->row.status));
     live->stored_status = r->row.status;
     live->stored_wake_us = r->row.wake_us;
     live->stored_claimed = r->row.claimed;
