@@ -153,7 +153,7 @@ lint:
 	scripts/lint
 
 fmt:
-	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	git ls-files -co --exclude-standard -- $(or $(FILES),"*.c" "*.h") | xargs clang-format -i
 
 bench: all $(BENCHES)
 	$(if $(wildcard bench/run),bench/run $(OUT),for b in $(BENCHES); do $$b || exit 1; done)
