@@ -147,7 +147,7 @@ asan tsan:
 .PHONY: sanitized
 sanitized: all programs
 	ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	TSAN_OPTIONS=halt_on_error=1 TEST_QUICK=1 $(PROVE) $(PROGRAMS)
+	TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50 TEST_QUICK=1 $(PROVE) $(PROGRAMS)
 
 lint:
 	scripts/lint
