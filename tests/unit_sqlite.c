@@ -631,3 +631,19 @@ TEST(a_run_that_is_about_to_begin_anew_takes_signals)
     s->ops->close(s);
     arena_release(&a);
 }
+
+/* Under constant writing too: otherwise the disk fills with what is in the file already. */
+TEST(the_log_stays_small_while_the_owner_writes)
+{
+    static char   big[1000000];
+    struct err    err = {0};
+    struct store *s = open_store();
+    size_t        bad;
+    CHECK(own(s) > 0);
+    memset(big, 'x', sizeof(big) - 1);
+    struct submit item = {.kind = SUBMIT_ENQUEUE, .name = "t", .payload = big};
+    for (int i = 0; i < (test_is_quick() ? 30 : 300); i++)
+        CHECK_INT(s->ops->submit(s, &item, 1, &bad, &err), HF_OK);
+    CHECK(sqlite_log_bytes(sqlite_of(s)) < 2 * LOG_RESTART + LOG_RESTART / 2);
+    s->ops->close(s);
+}
