@@ -154,13 +154,13 @@ asan tsan:
 .PHONY: sanitized
 sanitized: all programs
 	ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	TSAN_OPTIONS=halt_on_error=1 TEST_QUICK=1 $(PROVE) $(PROGRAMS)
+	TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50 TEST_QUICK=1 $(PROVE) $(PROGRAMS)
 
 lint:
 	scripts/lint
 
 fmt:
-	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	git ls-files -co --exclude-standard -- $(or $(FILES),"*.c" "*.h") | xargs clang-format -i
 
 bench: all $(BENCHES)
 	$(if $(wildcard bench/run),bench/run $(OUT),for b in $(BENCHES); do $$b || exit 1; done)

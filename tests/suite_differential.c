@@ -162,10 +162,14 @@ draw_item(struct submit *item)
                             .version = (int)draw(3),
                             .if_exists = (int)draw(4),
                             .run_at_us = some_time()};
+    if (item->kind != SUBMIT_SIGNAL)
+        item->key = NULL;
     if (item->kind == SUBMIT_ENQUEUE && draw(2))
         item->id = NULL;
 }
 
+/* An owner writes times to come: what it says is due already it must see to itself, and stores may
+ * bring that or not. */
 static void
 draw_change(struct change *c)
 {
@@ -177,7 +181,7 @@ draw_change(struct change *c)
     c->run = (struct run_row){.status = draw(3) ? (int)draw(2) : (int)draw(RUN_STATUSES),
                               .version = (int)draw(3),
                               .execution = 1 + (int)draw(3),
-                              .wake_us = draw(2) ? NEVER_US : now_us + (int64_t)draw(20) - 5,
+                              .wake_us = draw(2) ? NEVER_US : now_us + 1 + (int64_t)draw(20),
                               .crashes = (int)draw(2),
                               .claimed = draw(4) == 0,
                               .custom = draw(2) ? NULL : "custom",
@@ -196,7 +200,7 @@ draw_change(struct change *c)
                                 .execution = 1,
                                 .ref = "0.1",
                                 .attempt = (int)draw(3),
-                                .run_at_us = some_time(),
+                                .run_at_us = draw(2) ? 0 : now_us + 1 + (int64_t)draw(20),
                                 .claimed = draw(4) == 0,
                                 .crashes = (int)draw(2),
                                 .error_name = draw(2) ? NULL : "bad"};

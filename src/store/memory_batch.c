@@ -125,15 +125,14 @@ write_start(struct memory_db *db, const struct write *w, int64_t now_us, struct 
     bool is_ours = is_text(run->token, w->start->token);
     if (is_ours || w->parent_no == 0)
         return HF_OK;
-    return write_inbox(db,
-                       (struct inbox_row){.run_no = w->parent_no,
-                                          .kind = INBOX_CHILD,
-                                          .name = w->parent_ref,
-                                          .payload = "a run with this id is there already",
-                                          .key = "exists",
-                                          .aux = w->parent_execution,
-                                          .code = HF_FAILED},
-                       NULL, now_us, err);
+    struct inbox_row answer = {.run_no = w->parent_no,
+                               .kind = INBOX_CHILD,
+                               .name = w->parent_ref,
+                               .payload = "a run with this id is there already",
+                               .key = "exists",
+                               .aux = w->parent_execution,
+                               .code = HF_FAILED};
+    return db_add_inbox(db, &answer, now_us, err);
 }
 
 static int

@@ -264,7 +264,7 @@ memory_cycle(struct store *s, struct batch *batch, struct cursor *cursors, size_
     int               rc = HF_OK;
 
     *out = (struct rows){.now_us = now_us, .next_due_us = NEVER_US};
-    if (batch && batch->n_writes == 0 && batch->worker)
+    if (batch && batch->n_writes == 0)
         rc = memory_fence(db, batch->worker, err);
     if (batch && batch->n_writes) {
         rc = memory_write(db, batch, now_us, err);

@@ -165,15 +165,16 @@ submit_to_run(struct memory_db *db, struct submit *item, int64_t now_us, struct 
                                 [SUBMIT_RESUME] = INBOX_RESUME};
     bool             is_signal = item->kind == SUBMIT_SIGNAL;
     struct run_row  *run = db_run_by_id(db, item->id);
-    struct inbox_row row = {.kind = kinds[item->kind], .payload = item->payload};
+    struct inbox_row row = {.kind = kinds[item->kind], .payload = item->payload}, *same;
 
     if (run == NULL)
         return err_set(err, HF_NOT_FOUND, "run %s: there is none", item->id);
     if (run_has_ended(run->status) && !(is_signal && find_unread(db, run->no, INBOX_REPLACE, NULL)))
         return err_set(err, HF_DONE, "run %s: it is %s", item->id, run_status_name(run->status));
-    item->no = run->no;
-    if (is_signal && item->key && find_unread(db, run->no, INBOX_SIGNAL, item->key))
+    if (is_signal && item->key && (same = find_unread(db, run->no, INBOX_SIGNAL, item->key))) {
+        item->no = same->no;
         return HF_OK;
+    }
     row.run_no = run->no;
     if (is_signal) {
         row.name = item->name;
