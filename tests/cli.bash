@@ -22,7 +22,7 @@ finish()
     wait 2> /dev/null
     cd / && rm -rf "$dir"
     echo "1..$tests"
-    [ "$failed" = 0 ]
+    exit $((failed > 0))
 }
 trap finish EXIT
 
@@ -65,7 +65,7 @@ complains()
 # json EXPRESSION: what a Perl expression on the parsed output $j gives
 json()
 {
-    perl -MJSON::PP -e 'my $j = decode_json(do { local $/; <STDIN> }); my $v = eval $ARGV[0];
+    perl -MJSON::PP -e 'binmode STDOUT, ":utf8"; my $j = decode_json(do { local $/; <STDIN> }); my $v = eval $ARGV[0];
         print(ref $v ? JSON::PP->new->canonical->encode($v) : $v // "null")' "$1" <<< "$out"
 }
 # has EXPRESSION VALUE NAME

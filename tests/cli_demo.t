@@ -14,12 +14,12 @@ result $? 'orders.jsonl is what its script makes'
 
 run demo --orders 200 --kills 3 --dir shop
 exits 0 'two hundred orders survive three kills'
-says '^200 orders: [0-9]+ completed, 8 declined, 5 rejected' 'each ends as it should'
+says '^200 orders: [0-9]+ completed, 8 declined, 4 rejected' 'each ends as it should'
 says 'killed 3 times' 'the worker was killed three times'
 says '^  *\+.*task charge.*2 attempts' 'the timeline of an order is shown'
 says_not '^WRONG' 'nothing is wrong'
 run list --store shop/demo.db --status failed --limit 1000 --json
-has 'scalar @{$j->{runs}}' 13 'with --dir the store stays'
+has 'scalar @{$j->{runs}}' 12 'with --dir the store stays'
 run demo --orders 5 --dir shop
 exits 64 'a directory that is not empty is refused'
 run demo --orders 100000

@@ -40,7 +40,7 @@ worker --module module.so --slots 4 \
 call() { run start call --input "{\"task\":\"$1\",\"input\":\"${2:-}\"}" --wait --timeout 20s --json; }
 
 call upper 'gr\u00fc\u00df dich'
-has '$j->{output}' 'GR'$'\xc3\xbc\xc3\x9f'' DICH' 'input on standard input, output the result'
+has '$j->{output}' 'GRüß DICH' 'input on standard input, output the result'
 call quiet hello
 has '$j->{status} . ($j->{output} // "null")' completednull 'no output is none'
 call env
@@ -77,8 +77,8 @@ gone() { ! kill -0 "$(cat slow.pid)" 2> /dev/null; }
 until_true 5 gone; result $? 'and the whole process group, though it ignores SIGTERM'
 
 # ---- the worker's end
-run enqueue slow
 rm -f slow.pid
+run enqueue slow
 until_true 10 test -s slow.pid
 kill -9 "$worker"
 wait "$worker" 2> /dev/null

@@ -22,7 +22,7 @@ hello(hf_wf *wf)
     return hf_return(wf, greeting);
 }
 
-int holdfast_module(hf *h);
+HF_API int holdfast_module(hf *h);
 
 int
 holdfast_module(hf *h)

@@ -8,7 +8,7 @@ exec awk 'BEGIN {
         seed = (seed * 16807) % 2147483647
         amount = 500 + seed % 20000
         card = i % 25 == 7 ? "declined" : i % 40 == 3 ? "slow" : i % 10 == 4 ? "flaky" : "good"
-        approval = i % 48 == 5 ? "no" : i % 8 == 5 ? "yes" : "none"
+        approval = i % 48 == 20 ? "no" : i % 8 == 4 ? "yes" : "none"
         printf "{\"order\":\"order-%04d\",\"sku\":\"%s\",\"quantity\":%d,\"amount\":%d,", i, skus[1 + seed % 6], 1 + i % 4, amount
         printf "\"card\":\"%s\",\"approval\":\"%s\"}\n", card, approval
     }

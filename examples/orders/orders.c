@@ -132,7 +132,7 @@ order_workflow(hf_wf *wf)
     return hf_return(wf, shipped);
 }
 
-int holdfast_module(hf *h);
+HF_API int holdfast_module(hf *h);
 
 int
 holdfast_module(hf *h)

@@ -91,6 +91,10 @@ int parse_number(const char *text, int64_t *out, struct err *err);
  */
 const char *nearest_name(const char *word, const char *const *names, size_t n);
 
+/* Reads a line without its end, NUL bytes and all, cut one byte past max. 1: there is one, 0: the
+ * end of the file, or an error of it. */
+int read_line(FILE *from, struct buf *line, size_t max);
+
 /* ---- help.c */
 const struct command *find_command(const char *name);
 void                  print_usage(FILE *to);

@@ -6,6 +6,7 @@
 #ifndef CLI_DEMO_H
 #define CLI_DEMO_H
 
+#include <jansson.h>
 #include <sys/types.h>
 
 #include "cli/cli.h"
@@ -60,6 +61,9 @@ int  ledger_read(const char *path, struct ledger *out, struct err *err);
 void ledger_release(struct ledger *l);
 /* The entries of one order: their number, the first in *from. */
 size_t ledger_of(const struct ledger *l, const char *order, const struct entry **from);
+
+/* A JSON value without spaces, for comparing; in the arena. NULL: out of memory, or no value. */
+const char *compact_json(struct arena *a, const json_t *value);
 
 /* ---- demo_check.c */
 struct tally {

@@ -63,18 +63,17 @@ in_ledger(const struct audit *a, const char *task, const char *result)
 
 /* Every result in the history is one that a task wrote down. */
 static void
-check_results(struct audit *a)
+check_results(struct audit *a, struct arena *arena)
 {
     for (size_t k = 0; k < a->view.n_items; k++) {
         const struct item *i = &a->view.items[k];
         if (i->kind != EVENT_CALL || i->open || i->code != HF_OK)
             continue;
-        json_t *v = i->output ? json_loads(i->output, JSON_DECODE_ANY, NULL) : NULL;
-        char   *result = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        json_t     *v = i->output ? json_loads(i->output, JSON_DECODE_ANY, NULL) : NULL;
+        const char *result = compact_json(arena, v);
         if (result == NULL || !in_ledger(a, i->name, result))
             problem(a, "%s %s: the ledger does not know the result %s", i->name, i->ref,
                     i->output ? i->output : "null");
-        free(result);
         json_decref(v);
     }
 }
@@ -155,7 +154,7 @@ check_order(struct demo *d, struct audit *a)
             check_failed(a, declined);
         else
             check_completed(a);
-        check_results(a);
+        check_results(a, &sub.arena);
         check_keys(a);
     } else if (rc == HF_NOT_FOUND) {
         problem(a, "the store does not know it");

@@ -117,10 +117,9 @@ parse_order(struct demo *d, const char *line, struct order *out)
 int
 demo_read_orders(struct demo *d, size_t limit)
 {
-    FILE  *from = fopen(d->orders_path, "re");
-    char  *line = NULL;
-    size_t size = 0;
-    int    rc = HF_OK;
+    FILE      *from = fopen(d->orders_path, "re");
+    struct buf line = {0};
+    int        rc = HF_OK;
 
     d->orders = arena_zalloc(&d->c->arena, (limit + 1) * sizeof(d->orders[0]));
     if (from == NULL)
@@ -128,14 +127,13 @@ demo_read_orders(struct demo *d, size_t limit)
     else if (d->orders == NULL)
         rc = cli_nomem(d->c);
     while (rc == HF_OK && d->n_orders < limit) {
-        ssize_t n = getline(&line, &size, from);
-        if (n <= 0)
+        if (!read_line(from, &line, HF_PAYLOAD_MAX))
             break;
-        line[strcspn(line, "\n")] = '\0';
-        rc = parse_order(d, line, &d->orders[d->n_orders]);
+        rc = line.failed ? cli_nomem(d->c)
+                         : parse_order(d, line.len ? line.data : "", &d->orders[d->n_orders]);
         d->n_orders += rc == HF_OK;
     }
-    free(line);
+    buf_release(&line);
     if (from)
         fclose(from);
     if (rc == HF_OK && d->n_orders < limit)

@@ -7,6 +7,26 @@
 #include "base/mem.h"
 #include "cli/demo.h"
 
+static int
+put_bytes(const char *bytes, size_t n, void *to)
+{
+    buf_put(to, bytes, n);
+    return 0;
+}
+
+const char *
+compact_json(struct arena *a, const json_t *value)
+{
+    struct buf  b = {0};
+    const char *text = NULL;
+
+    int rc = value ? json_dump_callback(value, put_bytes, &b, JSON_COMPACT | JSON_ENCODE_ANY) : -1;
+    if (rc == 0 && !b.failed && b.len > 0)
+        text = arena_strndup(a, b.data, b.len);
+    buf_release(&b);
+    return text;
+}
+
 static bool
 parse_entry(struct arena *a, const char *line, struct entry *out)
 {
@@ -14,7 +34,7 @@ parse_entry(struct arena *a, const char *line, struct entry *out)
     const char *task = json_string_value(json_object_get(v, "task"));
     const char *order = json_string_value(json_object_get(v, "order"));
     const char *key = json_string_value(json_object_get(v, "key"));
-    char       *result = json_dumps(json_object_get(v, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *result = compact_json(a, json_object_get(v, "result"));
     bool        ok = task && order && key && result;
 
     if (ok)
@@ -22,14 +42,13 @@ parse_entry(struct arena *a, const char *line, struct entry *out)
             .task = arena_strdup(a, task),
             .order = arena_strdup(a, order),
             .key = arena_strdup(a, key),
-            .result = arena_strdup(a, result),
+            .result = result,
             .box = (int)json_integer_value(json_object_get(v, "box")),
             .attempt = (int)json_integer_value(json_object_get(v, "attempt")),
             .pid = json_integer_value(json_object_get(v, "pid")),
             .ok = json_is_true(json_object_get(v, "ok")),
         };
-    ok = ok && out->task && out->order && out->key && out->result;
-    free(result);
+    ok = ok && out->task && out->order && out->key;
     json_decref(v);
     return ok;
 }
@@ -68,17 +87,19 @@ add_line(struct ledger *l, size_t *size, const char *line, struct err *err)
 int
 ledger_read(const char *path, struct ledger *out, struct err *err)
 {
-    FILE  *from = fopen(path, "re");
-    char  *line = NULL;
-    size_t line_size = 0, size = 0;
-    int    rc = HF_OK;
+    FILE      *from = fopen(path, "re");
+    struct buf line = {0};
+    size_t     size = 0;
+    int        rc = HF_OK;
 
     *out = (struct ledger){0};
     if (from == NULL)
         return err_set(err, HF_FAILED, "demo: %s: %s", path, strerror(errno));
-    while (rc == HF_OK && getline(&line, &line_size, from) > 0)
-        rc = add_line(out, &size, line, err);
-    free(line);
+    while (rc == HF_OK && read_line(from, &line, HF_PAYLOAD_MAX))
+        rc = line.failed || line.len == 0
+                 ? err_set(err, HF_FAILED, "demo: an empty line in the ledger")
+                 : add_line(out, &size, line.data, err);
+    buf_release(&line);
     fclose(from);
     if (rc)
         ledger_release(out);

@@ -87,18 +87,6 @@ add(struct load *l, const char *input)
     return l->n == BATCH_TASKS || l->bytes >= BATCH_BYTES ? store_batch(l) : HF_OK;
 }
 
-/* Reads a line of at most the payload's limit. 1: there is one, 0: the end. */
-static int
-read_line(FILE *from, struct buf *line)
-{
-    int ch;
-
-    buf_clear(line);
-    while ((ch = getc_unlocked(from)) != EOF && ch != '\n' && line->len <= HF_PAYLOAD_MAX)
-        buf_putc(line, (char)ch);
-    return ch != EOF || line->len > 0;
-}
-
 static int
 check_line(struct cli *c, const struct buf *line)
 {
@@ -116,7 +104,7 @@ check_line(struct cli *c, const struct buf *line)
 static int
 add_lines(struct load *l, FILE *from, struct buf *line)
 {
-    for (size_t number = 1; read_line(from, line); number++) {
+    for (size_t number = 1; read_line(from, line, HF_PAYLOAD_MAX); number++) {
         if (check_line(l->c, line))
             return err_prefix(&l->c->err, "line %zu: ", number);
         char *text = arena_strndup(&l->lines, line->len ? line->data : "", line->len);

@@ -1,4 +1,5 @@
-/* Values people type: durations, times, numbers, and names that are nearly right. */
+/* What people type and files hold: durations, times, numbers, names that are nearly right, lines.
+ */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -175,4 +176,15 @@ nearest_name(const char *word, const char *const *names, size_t n)
         }
     }
     return nearest;
+}
+
+int
+read_line(FILE *from, struct buf *line, size_t max)
+{
+    int ch;
+
+    buf_clear(line);
+    while ((ch = getc_unlocked(from)) != EOF && ch != '\n' && line->len <= max)
+        buf_putc(line, (char)ch);
+    return ch != EOF || line->len > 0;
 }

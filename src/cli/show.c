@@ -2,13 +2,14 @@
 #include "cli/print.h"
 #include "cli/view.h"
 
+/* name: the event's own, or that of the call that it settles. */
 static void
-put_event(struct buf *b, const struct event *e, size_t seq)
+put_event(struct buf *b, const struct event *e, const char *name, size_t seq)
 {
     buf_putc(b, '{');
     put_int_member(b, "seq", (int64_t)seq);
     put_text_member(b, "kind", event_kind_name(e->kind));
-    put_text_member(b, "name", e->name);
+    put_text_member(b, "name", name);
     put_time_member(b, "time", e->time_ms);
     if (e->ref)
         put_text_member(b, "ref", e->ref);
@@ -155,7 +156,7 @@ print_json(struct cli *c, const struct view *v)
     buf_putc(&b, '[');
     for (size_t k = 0; k < v->n_events; k++) {
         put_comma(&b, k);
-        put_event(&b, &v->events[k], k + 1);
+        put_event(&b, &v->events[k], v->names[k], k + 1);
     }
     buf_putc(&b, ']');
     if (put_waits(c, &b, v)) {

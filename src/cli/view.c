@@ -161,9 +161,14 @@ add_up(struct cli *c, struct view *v)
 
     v->items = arena_zalloc(&c->arena, (v->n_events + 1) * sizeof(v->items[0]));
     v->signals = arena_zalloc(&c->arena, (v->n_events + 1) * sizeof(v->signals[0]));
-    ok = v->items && v->signals;
-    for (size_t k = 0; ok && k < v->n_events; k++)
-        ok = add_event(v, &v->events[k], &refs);
+    v->names = arena_zalloc(&c->arena, (v->n_events + 1) * sizeof(v->names[0]));
+    ok = v->items && v->signals && v->names;
+    for (size_t k = 0; ok && k < v->n_events; k++) {
+        const struct event *e = &v->events[k];
+        ok = add_event(v, e, &refs);
+        const struct item *i = e->ref && e->name == NULL ? map_get(&refs, ref_key(e->ref)) : NULL;
+        v->names[k] = i ? i->name : e->name;
+    }
     for (size_t k = 0; ok && k < v->n_tasks; k++) {
         const char  *ref = v->tasks[k].ref;
         struct item *i =

@@ -23,6 +23,7 @@ struct view {
     struct run_row    run;
     int64_t           now_ms;
     struct event     *events;
+    const char      **names; /* of the events, or of the calls that they settle */
     size_t            n_events;
     struct item      *items;
     size_t            n_items;
