@@ -323,6 +323,7 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     live->restart = r->custom_changed = false;
     if (live->ended || live->forget)
         return dismiss(l, live, err);
+    live_weigh(l, live);
     while (live->starting) {
         struct job *job = live->starting;
         live->starting = job->next;
