@@ -107,8 +107,7 @@ struct lane {
     struct registry      *registry;
     const struct log     *log;
     struct lane_opt       opt;
-    struct pool          *pool;    /* NULL with inline slots */
-    int                   wake_fd; /* the pool's */
+    struct pool          *pool; /* NULL with inline slots */
     int64_t               worker;
     struct cursor        *cursors;
     int32_t              *partitions;
