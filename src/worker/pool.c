@@ -11,21 +11,15 @@
 
 enum { QUICK_US = 50, DEEP_QUEUE = 512 };
 
-static int64_t
-thread_cpu_us(clockid_t id)
+int64_t
+slot_cpu_us(const struct slot *s)
 {
     struct timespec t = {0};
-    clock_gettime(id, &t);
-    return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
-}
+    clockid_t       id;
 
-int64_t
-slot_turn_cpu_us(struct slot *s)
-{
-    clockid_t id;
-    if (pthread_getcpuclockid(s->thread, &id) != 0)
-        return 0;
-    return thread_cpu_us(id) - atomic_load(&s->cpu_begun_us);
+    if (pthread_getcpuclockid(s->thread, &id) == 0)
+        clock_gettime(id, &t);
+    return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
 /* ---- wake-ups ---- */
@@ -122,8 +116,6 @@ wait_for_lease(struct pool *p)
 static void
 do_turn(struct slot *s, struct live *live, bool may_step)
 {
-    atomic_store(&s->cpu_begun_us, thread_cpu_us(CLOCK_THREAD_CPUTIME_ID));
-    atomic_store(&s->turn_begun_us, clock_steady_us());
     s->pool->execute_turn(live, s, may_step);
     wake_lane(s->pool);
 }
@@ -165,6 +157,7 @@ slot_main(void *arg)
     struct ring     *ring = s->for_turns ? p->turns : p->tasks;
     struct sleepers *sleepers = s->for_turns ? &p->turn_sleepers : &p->task_sleepers;
 
+    pthread_setname_np(pthread_self(), s->for_turns ? "holdfast-turn" : "holdfast-slot");
     while (!atomic_load_explicit(&p->stopping, memory_order_relaxed)) {
         void *item = ring_take(ring);
         if (item == NULL) {
