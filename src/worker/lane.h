@@ -134,6 +134,7 @@ struct lane {
     struct job     *suspect;   /* the one under way */
     struct live    *suspect_live;
     size_t          n_jobs, n_lost, n_lost_turns;
+    size_t          n_claimed_turns; /* careful: stored as claimed, and not back yet */
     size_t          n_orphans;       /* jobs with slots whose run was dropped from memory */
     int64_t         next_timeout_us; /* steady; NEVER_US */
     int64_t         next_watch_us;   /* of turns */
@@ -227,9 +228,12 @@ int lane_start_row(struct lane *l, struct live *live, struct job *job, struct er
 int  lane_deliver(struct lane *l, struct job *job, struct err *err);
 void live_free_old(struct live *live);
 void lane_forget_job(struct lane *l, struct job *job);
-/* A called task in memory becomes a row, or its row changes. claimed: it goes on here. */
-int  job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, int64_t run_at_us,
-                struct err *err);
+/* A called task in memory becomes a row, by a `sent` event and the row in one commit, and goes on
+ * here. claimed: it is being executed, and counts if this process dies. */
+int job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, struct err *err);
+/* The same, or a change of its row; the job is to be forgotten and read again when it is due. */
+int  job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
+                      struct err *err);
 bool lane_is_careful(const struct lane *l, int64_t no);
 
 /* job_make.c: jobs from calls and rows, and the lists they are in */

@@ -19,8 +19,9 @@ lane_room(const struct lane *l)
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
     if (l->stopping)
         return (struct room){0};
-    return (struct room){
-        .runs = runs < RUNS_PAGE ? runs : RUNS_PAGE, .tasks = tasks < PAGE ? tasks : PAGE, .inbox = PAGE};
+    return (struct room){.runs = runs < RUNS_PAGE ? runs : RUNS_PAGE,
+                         .tasks = tasks < PAGE ? tasks : PAGE,
+                         .inbox = PAGE};
 }
 
 /* ---- runs ---- */
