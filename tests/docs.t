@@ -119,6 +119,18 @@ sub anchors {
     report('every function is described in holdfast(3)', @bad);
 }
 
+{
+    my @bad;
+    for my $path (glob 'src/{base,core,store,client,worker}/*.c') {
+        my $source = slurp($path);
+        while ($source =~ /\blog_event\(\s*[^,]+,\s*LOG_(INFO|WARNING|ERROR),\s*"(\w+)"/g) {
+            push @bad, "docs/command.md: no log event $2 ($path)"
+                if $text{'docs/command.md'} !~ /^\| .*`$2`.* \|/m;
+        }
+    }
+    report('every event of the log is documented', @bad);
+}
+
 # Names in internals.md that look like functions or files are there.
 {
     my %words;
