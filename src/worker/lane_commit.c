@@ -345,13 +345,14 @@ after_commit(struct lane *l, struct err *err)
 {
     l->ended_in_batch = 0;
     for (size_t i = 0; i < l->n_units; i++) {
-        struct unit *u = &l->units[i];
-        if (u->live)
-            TRY(stored_live(l, u->live, err));
-        else if (u->job && u->claims)
-            job_list_put(&l->waiting, u->job);
-        else if (u->job)
-            lane_forget_job(l, u->job);
+        struct unit u = l->units[i];
+        l->units[i] = (struct unit){0};
+        if (u.live)
+            TRY(stored_live(l, u.live, err));
+        else if (u.job && u.claims)
+            job_list_put(&l->waiting, u.job);
+        else if (u.job)
+            lane_forget_job(l, u.job);
     }
     if (l->ended_in_batch)
         l->store->ops->tell_waiters(l->store);
@@ -470,7 +471,9 @@ lane_commit(struct lane *l, bool *did, struct err *err)
         *did = *did || any;
         return after_commit(l, err);
     }
-    TRY(cycle(l, &rows, err));
+    int rc = cycle(l, &rows, err);
+    l->batch_waits = rc != HF_OK && l->n_units > 0;
+    TRY(rc);
     *did = *did || l->n_units > 0;
     l->fetch_wanted = false;
     l->more = rows.more;

@@ -162,6 +162,17 @@ job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run
 
 /* ---- from slots ---- */
 
+struct node *
+lane_next_back(struct stack *done, struct node **back)
+{
+    if (*back == NULL)
+        *back = stack_take(done);
+    struct node *n = *back;
+    if (n)
+        *back = n->next;
+    return n;
+}
+
 static void
 note_returned(struct lane *l, struct job *job)
 {
@@ -231,9 +242,8 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->jobs_done : &l->own_jobs;
 
-    for (struct node *n = stack_take(done), *next; n; n = next) {
+    for (struct node *n; (n = lane_next_back(done, &l->jobs_back));) {
         struct job *job = (struct job *)n; /* node is its first member */
-        next = n->next;
         *did = true;
         if (job->abandoned) {
             if (job->is_slow)

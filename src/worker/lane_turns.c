@@ -161,8 +161,7 @@ starts_as_row(const struct lane *l, const struct live *live, const struct job *j
 {
     const char *queue = job->row.queue;
     return (queue && live->run.row.queue && strcmp(queue, live->run.row.queue) != 0) ||
-           job->policy.on_crash == HF_FAIL || job->handler == NULL ||
-           l->n_jobs > l->opt.local_max;
+           job->policy.on_crash == HF_FAIL || job->handler == NULL || l->n_jobs > l->opt.local_max;
 }
 
 static struct job *
@@ -316,9 +315,8 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
 
-    for (struct node *n = stack_take(done), *next; n; n = next) {
+    for (struct node *n; (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
-        next = n->next;
         *did = true;
         l->n_turns--;
         live->place = LIVE_IDLE;
