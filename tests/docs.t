@@ -131,7 +131,7 @@ sub anchors {
     my $source = join '', map { slurp($_) } glob 'src/*/*.c';
     my ($table) = $text{'docs/command.md'} =~ /^\| event \| level .*?\n(.*?)\n\n/ms;
     for my $row (split /\n/, $table // '') {
-        for my $event (($row =~ /^\| (.*?) \|/)[0] =~ /`(\w+)`/g) {
+        for my $event ((($row =~ /^\| (.*?) \|/)[0] // '') =~ /`(\w+)`/g) {
             push @bad, "docs/command.md: nothing logs $event" if $source !~ /"$event"/;
         }
     }
