@@ -219,6 +219,7 @@ int
 live_continue(struct lane *l, struct live *live, const struct inbox_row *replace, struct err *err);
 int live_block(struct lane *l, struct live *live, const char *name, const char *message,
                struct err *err);
+int live_call_cancelled(struct lane *l, struct live *live, const struct call *c, struct err *err);
 /* Asks open calls to stop. all: the shielded ones too. */
 int live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err);
 

@@ -230,15 +230,7 @@ take_to_start(struct lane *l, struct live *live, bool closing, struct err *err)
         } else if (c->kind == CALL_TASK && !closing && !c->closed && !c->settled) {
             TRY(start_task(l, live, c, err));
         } else if (!c->closed) {
-            const char  *ref = call_ref(c, &r->arena);
-            struct event e = {.kind = EVENT_ERROR,
-                              .ref = ref,
-                              .code = HF_CANCELLED,
-                              .error_name = "cancelled",
-                              .time_ms = lane_now_us(l) / US_PER_MS};
-            if (ref == NULL)
-                return err_nomem(err);
-            TRY(run_record(r, &e, NULL, err));
+            TRY(live_call_cancelled(l, live, c, err));
         }
     }
     return HF_OK;
