@@ -157,7 +157,10 @@ struct lane {
     bool     fetch_wanted, more, stopping;
     uint32_t partitions_now;        /* in the store, as the last fetch said */
     bool (*stop_wanted)(void *arg); /* asked while the store is not available */
-    void  *stop_arg;
+    void *stop_arg;
+    bool (*hold)(
+        void *arg); /* tests, with inline slots: what is done stays with its slot a while */
+    void  *hold_arg;
     size_t ended_in_batch;
     /* counters, for tests and the log */
     uint64_t n_commits, n_turns_run, n_jobs_run, n_rounds;

@@ -145,9 +145,11 @@ add_live(struct lane *l, struct live *live, struct err *err)
     if (!live->ended && !live->forget)
         set_state(live);
     if (live->extras == NULL && live->run.out.len == 0 && !row_changed(live)) {
-        if (live->starting == NULL && !live->wants_step && !live->forget)
+        bool begins = live->starting || live->wants_step || live->forget;
+        if (!begins && live->jobs == 0 && live->run.row.status != RUN_RUNNING)
             live_park(l, live);
-        else if (add_unit(l, live, NULL) == NULL) /* nothing to store, but something to begin */
+        else if (begins &&
+                 add_unit(l, live, NULL) == NULL) /* nothing to store, but something to begin */
             return err_nomem(err);
         return HF_OK;
     }

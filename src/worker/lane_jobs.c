@@ -221,6 +221,10 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
         struct job *job = (struct job *)n; /* node is its first member */
         next = n->next;
         *did = true;
+        if (l->hold && l->hold(l->hold_arg)) {
+            stack_push(done, n);
+            continue;
+        }
         if (job->abandoned) {
             if (job->is_slow)
                 l->n_lost--;

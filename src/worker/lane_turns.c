@@ -312,6 +312,10 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
         struct live *live = (struct live *)n; /* node is its first member */
         next = n->next;
         *did = true;
+        if (l->hold && l->hold(l->hold_arg)) {
+            stack_push(done, n);
+            continue;
+        }
         l->n_turns--;
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
@@ -331,8 +335,8 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
 
 /* ---- the watchdog ---- */
 
-/* Whether a turn has used up its CPU time since the lane first saw it. The looks are 200 ms apart, so
- * quick turns cost nothing. */
+/* Whether a turn has used up its CPU time since the lane first saw it. The looks are 200 ms apart,
+ * so quick turns cost nothing. */
 static bool
 must_stop(const struct lane *l, struct slot *s, struct live *live)
 {
