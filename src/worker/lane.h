@@ -202,6 +202,8 @@ int live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_
                 struct job *job, struct err *err);
 int live_take_arrivals(struct lane *l, struct live *live, struct err *err);
 int live_take_due(struct lane *l, struct live *live, struct err *err);
+/* The row of a job was to be made in the next commit, and is not needed now. */
+void live_unmake_row(struct live *live, struct job *job);
 
 /* lane_turns.c */
 void live_ready(struct lane *l, struct live *live); /* a turn, as soon as it can be */

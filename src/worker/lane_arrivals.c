@@ -23,10 +23,10 @@ delete_row(struct live *live, int64_t no, struct err *err)
     return HF_OK;
 }
 
-/* The row of a job was to be made in the next commit, and is not needed now. */
-static void
-unmake_row(struct live *live, struct job *job)
+void
+live_unmake_row(struct live *live, struct job *job)
 {
+    job->to_row = false;
     for (struct extra **p = &live->extras; *p; p = &(*p)->next)
         if ((*p)->write.kind == WRITE_TASK_NEW && (*p)->write.task == &job->row) {
             struct extra *x = *p;
@@ -95,7 +95,7 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
         live->jobs--;
     }
     if (job->to_row)
-        unmake_row(live, job);
+        live_unmake_row(live, job);
     live_dirty(l, live);
     int code = job->code;
     if (wanted && code == HF_FAILED && c->settled && c->code == HF_CANCELLED)

@@ -298,7 +298,8 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     buf_clear(&r->out);
     TRY(begin_extras(l, live, err));
     live_free_old(live);
-    assert(run_may_move(live->stored_status, r->row.status));
+    bool another_life = live->restart && run_has_ended(live->stored_status);
+    assert(run_may_move(another_life ? RUN_RUNNING : live->stored_status, r->row.status));
     live->stored_status = r->row.status;
     live->stored_wake_us = r->row.wake_us;
     live->stored_claimed = r->row.claimed;
