@@ -454,7 +454,7 @@ maybe_traced(struct store *store)
     struct store           *traced;
     struct err              err;
 
-    if (getenv("TRACE") == NULL)
+    if (getenv("TRACE") == NULL || simulation.opt.mode == MODE_NONE)
         return store;
     SIM_CHECK(trace_store_open(store, &log, &traced, &err) == HF_OK);
     return traced;

@@ -202,6 +202,19 @@ take_terminate(struct lane *l, struct live *live, const struct inbox_row *row, s
     return live_end(l, live, RUN_TERMINATED, EVENT_TERMINATED, err);
 }
 
+/* A turn that was claimed and has not begun does not come: it blocks no other suspect. */
+static void
+take_pause(struct lane *l, struct live *live)
+{
+    struct run_row *row = &live->run.row;
+    if (row->status == RUN_BLOCKED)
+        return;
+    row->status = RUN_PAUSED;
+    row->claimed = false;
+    if (l->suspect_live == live)
+        l->suspect_live = NULL;
+}
+
 static int
 take_resume(struct lane *l, struct live *live)
 {
@@ -231,8 +244,7 @@ take_inbox(struct lane *l, struct live *live, const struct inbox_row *row, struc
     case INBOX_TERMINATE:
         return take_terminate(l, live, row, err);
     case INBOX_PAUSE:
-        if (live->run.row.status != RUN_BLOCKED)
-            live->run.row.status = RUN_PAUSED;
+        take_pause(l, live);
         return HF_OK;
     case INBOX_RESUME:
         return take_resume(l, live);
