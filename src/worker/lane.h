@@ -202,6 +202,9 @@ int live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_
                 struct job *job, struct err *err);
 int live_take_arrivals(struct lane *l, struct live *live, struct err *err);
 int live_take_due(struct lane *l, struct live *live, struct err *err);
+void live_forget_arrivals(struct lane *l, struct live *live);
+/* Reads a run again that was with a slot when memory came into doubt. */
+int lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err);
 /* The row of a job was to be made in the next commit, and is not needed now. */
 void live_unmake_row(struct live *live, struct job *job);
 

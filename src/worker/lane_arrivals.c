@@ -354,3 +354,42 @@ live_take_arrivals(struct lane *l, struct live *live, struct err *err)
     }
     return HF_OK;
 }
+
+void
+live_forget_arrivals(struct lane *l, struct live *live)
+{
+    for (struct arrival *a = live->arrivals, *next; a; a = next) {
+        next = a->next;
+        if (a->job)
+            lane_forget_job(l, a->job);
+        arena_release(&a->arena);
+        mem_free(a);
+    }
+    live->arrivals = NULL;
+    live->arrivals_end = &live->arrivals;
+}
+
+/* What came for a run of which memory was in doubt came after that, and is true. */
+int
+lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err)
+{
+    struct arrival *list = doomed->arrivals;
+    int64_t         no = doomed->run.row.no;
+
+    doomed->arrivals = NULL;
+    live_drop(l, doomed);
+    int rc = lane_load(l, &no, 1, err);
+    for (struct arrival *a = list, *next; a; a = next) {
+        next = a->next;
+        struct live *live = map_get(&l->lives, no);
+        if (rc == HF_OK && a->kind == ARRIVE_INBOX)
+            rc = lane_take_inbox(l, &a->inbox, err);
+        else if (rc == HF_OK && live)
+            rc = live_arrive(l, live, a->kind, NULL, a->job, err);
+        else if (a->job)
+            lane_forget_job(l, a->job);
+        arena_release(&a->arena);
+        mem_free(a);
+    }
+    return rc;
+}

@@ -270,9 +270,7 @@ dismiss(struct lane *l, struct live *live, struct err *err)
     if (live->ended)
         l->ended_in_batch++;
     else
-        for (struct arrival *a = live->arrivals; a; a = a->next)
-            if (a->job)
-                lane_forget_job(l, a->job); /* it is run again when the run goes on */
+        live_forget_arrivals(l, live); /* tasks are run again when the run goes on */
     if (live->reload)
         rc = add_reload(l, live->run.row.no, err);
     if (left)

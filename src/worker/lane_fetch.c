@@ -342,13 +342,11 @@ lane_drop_all(struct lane *l)
     }
     l->n_units = l->n_writes = 0;
     while ((live = map_next(&l->lives, &at))) {
+        live_forget_arrivals(l, live);
         if (live->place != LIVE_IDLE) {
             live->doomed = true;
             continue;
         }
-        for (struct arrival *a = live->arrivals; a; a = a->next)
-            if (a->job)
-                lane_forget_job(l, a->job);
         live_drop(l, live);
         at = 0;
     }

@@ -321,9 +321,7 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
         if (l->suspect_live == live)
             l->suspect_live = NULL;
         if (live->doomed) {
-            int64_t no = live->run.row.no;
-            live_drop(l, live);
-            TRY(lane_load(l, &no, 1, err));
+            TRY(lane_replace_doomed(l, live, err));
             continue;
         }
         TRY(judge_turn(l, live, err));
