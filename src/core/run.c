@@ -367,6 +367,16 @@ is_late(struct run *r, const struct event *e)
     return false;
 }
 
+/* What comes before the first turn stands behind the beginning, which gives the run its time. */
+static int
+record_start(struct run *r, int64_t time_ms, struct err *err)
+{
+    struct event e = {.kind = EVENT_STARTED, .version = r->row.version, .time_ms = time_ms};
+    TRY(run_apply(r, &e, err));
+    run_append(r, &e);
+    return HF_OK;
+}
+
 int
 run_record(struct run *r, const struct event *e, bool *taken, struct err *err)
 {
@@ -386,6 +396,8 @@ run_record(struct run *r, const struct event *e, bool *taken, struct err *err)
     }
     if (failed)
         return err_nomem(err);
+    if (r->order == 0 && e->kind != EVENT_STARTED)
+        TRY(record_start(r, e->time_ms, err));
     TRY(run_apply(r, &copy, err));
     run_append(r, &copy);
     return r->out.failed ? err_nomem(err) : HF_OK;

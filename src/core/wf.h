@@ -23,6 +23,7 @@ struct hf_wf {
     int                    poisoned; /* calls since */
     int                    shield;
     bool                   compensating, continued;
+    bool                   wants_step; /* a branch, or the run itself, stopped before a step */
     const struct call     *waits_for;  /* what stopped the turn */
     bool                   many_waits; /* or it may be something else */
     uint32_t               seen;       /* order of the latest event that the code has acted on */

@@ -85,7 +85,11 @@ orphan_jobs(struct lane *l, struct live *live)
         job->unwanted = true;
         atomic_store(&job->cancelled, 1);
         live->jobs--;
-        if (job->row.no) {
+        if (job->to_row) {
+            live_unmake_row(live, job);
+            if (job->handed_us == 0) /* in no list: it waits for its row */
+                lane_forget_job(l, job);
+        } else if (job->row.no) {
             struct extra *x = live_extra(live, WRITE_TASK_DELETE);
             if (x) /* else the row is found to be stale when it is read again */
                 x->write.task = arena_zalloc(&live->run.arena, sizeof(struct task_row));

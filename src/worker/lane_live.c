@@ -142,6 +142,10 @@ orphan_jobs_of(struct lane *l, struct live *live)
             job_list_remove(queued[i], job);
             lane_forget_job(l, job);
         }
+    for (struct extra *x = live->extras; x; x = x->next)
+        if (x->job && x->job->to_row &&
+            x->job->handed_us == 0) /* in no list: it waits for its row */
+            lane_forget_job(l, x->job);
     while (live->starting) {
         struct job *job = live->starting;
         live->starting = job->next;
