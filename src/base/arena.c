@@ -19,7 +19,7 @@
 #define BLOCK_EACH 0
 #endif
 
-enum { FIRST_BLOCK = 960, LARGEST_BLOCK = 64 * 1024, ALIGN = alignof(max_align_t) };
+enum { FIRST_BLOCK = 3 * 1024 - 64, LARGEST_BLOCK = 64 * 1024, ALIGN = alignof(max_align_t) };
 
 struct arena_block {
     struct arena_block *next;

@@ -30,7 +30,7 @@ room(struct buf *b, size_t n)
     if (b->failed)
         return NULL;
     if (b->size - b->len <= n) {
-        size_t size = b->size ? b->size * 2 : 128;
+        size_t size = b->size ? b->size * 2 : 256;
         while (size - b->len <= n)
             size *= 2;
         char *data = mem_realloc(b->data, size);

@@ -80,16 +80,18 @@ say(struct cli *c, struct reason *out, const char *kind, const char *text)
     return text ? HF_OK : cli_nomem(c);
 }
 
-/* " of 5", or nothing for a task that is tried without limit. */
+/* " of 3", or nothing for a task that is tried without limit. What a handler says for itself is not
+ * known here, so a limit that the caller did not give is called the default. */
 static const char *
 attempts_text(struct cli *c, const struct task_row *t)
 {
     hf_opt opt = {0};
 
-    if (policy_decode(t->opts, &c->arena, &opt, NULL))
+    if (policy_decode(t->opts, &c->arena, &opt, NULL) || opt.max_attempts < 0)
         return "";
     struct policy p = policy_resolve(&opt, NULL);
-    const char *text = p.max_attempts < 0 ? "" : arena_printf(&c->arena, " of %d", p.max_attempts);
+    const char   *text = arena_printf(&c->arena, " of %d%s", p.max_attempts,
+                                    opt.max_attempts ? "" : " (the default)");
     return text ? text : "";
 }
 

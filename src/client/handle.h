@@ -24,8 +24,8 @@ struct hf {
     struct registry registry;
     struct test_world *test;
     void (*close_test)(hf *h); /* set with test */
-    _Atomic int        stops; /* calls of hf_stop */
-    _Atomic int stop_fd;      /* eventfd of the running worker, -1 if none; written to by hf_stop */
+    _Atomic int stops;         /* calls of hf_stop */
+    _Atomic int stop_fd; /* eventfd of the running worker, -1 if none; written to by hf_stop */
 };
 
 /* Keeps err as the handle's last error and returns its code. */

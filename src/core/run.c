@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 
 int
 run_init(struct run *r, const struct run_row *row, struct err *err)
@@ -34,8 +33,6 @@ run_init(struct run *r, const struct run_row *row, struct err *err)
 void
 run_release(struct run *r)
 {
-    for (struct branch *b = r->branches; b; b = b->next)
-        mem_free(b->calls);
     buf_release(&r->out);
     arena_release(&r->arena);
     *r = (struct run){0};
@@ -69,10 +66,11 @@ run_new_call(struct run *r, struct branch *b, uint32_t n, int kind)
         uint32_t size = b->size ? b->size * 2 : 8;
         while (size < n)
             size *= 2;
-        struct call **calls = mem_realloc(b->calls, size * sizeof(struct call *));
+        struct call **calls = arena_zalloc(&r->arena, size * sizeof(struct call *));
         if (calls == NULL)
             return NULL;
-        memset(calls + b->size, 0, (size - b->size) * sizeof(struct call *));
+        if (b->size)
+            memcpy(calls, b->calls, b->size * sizeof(struct call *));
         b->calls = calls;
         b->size = size;
     }

@@ -136,6 +136,7 @@ struct lane {
     size_t          n_jobs, n_lost, n_lost_turns;
     size_t          n_orphans;       /* jobs with slots whose run was dropped from memory */
     int64_t         next_timeout_us; /* steady; NEVER_US */
+    int64_t         next_watch_us;   /* of turns */
 
     struct stack own_jobs, own_turns; /* done, with inline slots */
     int64_t     *reload;              /* runs to be read again, after memory was short */

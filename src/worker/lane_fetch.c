@@ -9,18 +9,18 @@
 
 #include "base/mem.h"
 
-enum { PAGE = 4000, LIVES_MAX = 50000 };
+enum { PAGE = 4000, RUNS_PAGE = 1000, LIVES_MAX = 50000 };
 
 struct room
 lane_room(const struct lane *l)
 {
     size_t busy = l->lives.count - l->n_lru;
-    size_t runs = busy < LIVES_MAX ? LIVES_MAX - busy : 0;
+    size_t runs = busy < LIVES_MAX && l->n_jobs < l->opt.local_max / 2 ? LIVES_MAX - busy : 0;
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
     if (l->stopping)
         return (struct room){0};
     return (struct room){
-        .runs = runs < PAGE ? runs : PAGE, .tasks = tasks < PAGE ? tasks : PAGE, .inbox = PAGE};
+        .runs = runs < RUNS_PAGE ? runs : RUNS_PAGE, .tasks = tasks < PAGE ? tasks : PAGE, .inbox = PAGE};
 }
 
 /* ---- runs ---- */

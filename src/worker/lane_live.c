@@ -148,7 +148,8 @@ void
 live_drop(struct lane *l, struct live *live)
 {
     leave_lists(l, live);
-    orphan_jobs_of(l, live);
+    if (live->jobs > 0)
+        orphan_jobs_of(l, live);
     live_free(l, live);
 }
 

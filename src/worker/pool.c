@@ -11,36 +11,35 @@
 
 enum { QUICK_US = 50, DEEP_QUEUE = 512 };
 
-static int64_t
-thread_cpu_us(clockid_t id)
+int64_t
+slot_cpu_us(const struct slot *s)
 {
     struct timespec t = {0};
-    clock_gettime(id, &t);
-    return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
-}
+    clockid_t       id;
 
-int64_t
-slot_turn_cpu_us(struct slot *s)
-{
-    clockid_t id;
-    if (pthread_getcpuclockid(s->thread, &id) != 0)
-        return 0;
-    return thread_cpu_us(id) - atomic_load(&s->cpu_begun_us);
+    if (pthread_getcpuclockid(s->thread, &id) == 0)
+        clock_gettime(id, &t);
+    return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
 /* ---- wake-ups ---- */
 
+/* Wakes one sleeper, unless as many are on their way as there are items. */
 static void
-wake_one(struct sleepers *s)
+wake_one(struct sleepers *s, size_t items)
 {
-    if (atomic_load(&s->count) == 0)
+    bool wake = false;
+
+    if (items == 0 || atomic_load(&s->count) == 0)
         return;
     pthread_mutex_lock(&s->mutex);
-    if (s->tickets < atomic_load(&s->count)) {
+    if (s->tickets < atomic_load(&s->count) && (size_t)s->tickets < items) {
         s->tickets++;
-        pthread_cond_signal(&s->cond);
+        wake = true;
     }
     pthread_mutex_unlock(&s->mutex);
+    if (wake)
+        pthread_cond_signal(&s->cond);
 }
 
 static void
@@ -122,8 +121,6 @@ wait_for_lease(struct pool *p)
 static void
 do_turn(struct slot *s, struct live *live, bool may_step)
 {
-    atomic_store(&s->cpu_begun_us, thread_cpu_us(CLOCK_THREAD_CPUTIME_ID));
-    atomic_store(&s->turn_begun_us, clock_steady_us());
     s->pool->execute_turn(live, s, may_step);
     wake_lane(s->pool);
 }
@@ -135,8 +132,9 @@ do_job(struct slot *s, struct job *job)
     struct handler *h = job->handler;
     int             mean = atomic_load_explicit(&h->mean_us, memory_order_relaxed);
 
-    if (ring_count(p->tasks) > (mean > 0 && mean <= QUICK_US ? DEEP_QUEUE : 0))
-        wake_one(&p->task_sleepers);
+    size_t left = ring_count(p->tasks);
+    if (left > (mean > 0 && mean <= QUICK_US ? DEEP_QUEUE : 0))
+        wake_one(&p->task_sleepers, left);
     job->started_us = clock_steady_us();
     if (!may_start(p, job->started_us)) {
         wait_for_lease(p);
@@ -165,17 +163,17 @@ slot_main(void *arg)
     struct ring     *ring = s->for_turns ? p->turns : p->tasks;
     struct sleepers *sleepers = s->for_turns ? &p->turn_sleepers : &p->task_sleepers;
 
+    pthread_setname_np(pthread_self(), s->for_turns ? "holdfast-turn" : "holdfast-slot");
     while (!atomic_load_explicit(&p->stopping, memory_order_relaxed)) {
         void *item = ring_take(ring);
         if (item == NULL) {
             sleep_for_work(p, sleepers, ring);
         } else if (s->for_turns) {
             if (ring_count(ring) > DEEP_QUEUE)
-                wake_one(sleepers);
+                wake_one(sleepers, DEEP_QUEUE);
             do_turn(s, item, false);
         } else if ((uintptr_t)item & 1) {
-            if (ring_count(ring) > 0)
-                wake_one(sleepers);
+            wake_one(sleepers, ring_count(ring));
             do_turn(s, (struct live *)((uintptr_t)item & ~(uintptr_t)1), true);
         } else {
             do_job(s, item);
@@ -312,10 +310,8 @@ pool_put_turn(struct pool *p, struct live *live, bool may_step)
 void
 pool_wake(struct pool *p)
 {
-    if (ring_count(p->turns))
-        wake_one(&p->turn_sleepers);
-    if (ring_count(p->tasks))
-        wake_one(&p->task_sleepers);
+    wake_one(&p->turn_sleepers, ring_count(p->turns));
+    wake_one(&p->task_sleepers, ring_count(p->tasks));
 }
 
 size_t

@@ -29,8 +29,9 @@ struct slot {
     struct arena arena;
     _Atomic(struct live *)
         turn; /* the run whose turn is under way; whoever swaps it out decides its end */
-    _Atomic int64_t turn_begun_us; /* steady clock */
-    _Atomic int64_t cpu_begun_us;  /* of this thread */
+    _Atomic uint64_t turns; /* begun, written by the slot, read by the lane: the turn is still the same */
+    uint64_t watched_turn; /* the lane's: seen at its last look, and the thread's CPU time then */
+    int64_t  watched_cpu_us;
     bool            lost;          /* the lane's: it does not count any more */
 };
 
@@ -73,7 +74,7 @@ void pool_lane_woke(struct pool *p);
 
 /* One more thread for turns, for one that does not come back. */
 int pool_replace_turn_slot(struct pool *p, struct err *err);
-/* CPU time of a slot's thread since its turn began, in us. */
-int64_t slot_turn_cpu_us(struct slot *s);
+/* CPU time of a slot's thread so far. */
+int64_t slot_cpu_us(const struct slot *s);
 
 #endif
