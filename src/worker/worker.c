@@ -190,7 +190,7 @@ check_drained(struct worker *w, bool *drained, struct err *err)
         return HF_OK;
     w->drain_check_us = clock_steady_us() + DRAIN_CHECK_MS * US_PER_MS;
     TRY(l->store->ops->pending(l->store, w->opt.queues, lane_now_us(l) + 3600 * US_PER_S, &p, err));
-    if (p.tasks || p.running || p.due || p.inbox)
+    if (p.due_tasks || p.running || p.due || p.inbox)
         return HF_OK;
     log_event(&w->h->log, LOG_INFO, "drained", "waiting=%lld paused=%lld blocked=%lld dead=%lld",
               (long long)p.waiting, (long long)p.paused, (long long)p.blocked, (long long)p.dead);
