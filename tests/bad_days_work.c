@@ -29,7 +29,7 @@ hangs(hf_tk *tk, void *arg)
     return hf_tk_return(tk, "second try");
 }
 
-static int
+static __attribute__((noreturn)) int
 hangs_always(hf_tk *tk, void *arg)
 {
     (void)tk, (void)arg;

@@ -30,11 +30,27 @@ clock_ms(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static const char *files_dir = ".";
+
+void
+proc_keep_files_in(const char *dir)
+{
+    files_dir = dir;
+}
+
+static const char *
+path_of(const char *file)
+{
+    static __thread char path[500];
+    snprintf(path, sizeof(path), "%s/%s", files_dir, file);
+    return path;
+}
+
 /* One write, so lines of several processes do not mix. */
 static void
 append_line(const char *file, const char *text)
 {
-    int    fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    int    fd = open(path_of(file), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     size_t n = strlen(text);
     if (fd < 0 || write(fd, text, n) != (ssize_t)n)
         test_fail(__FILE__, __LINE__, "%s: %s", file, strerror(errno));
@@ -59,7 +75,7 @@ effect(const char *fmt, ...)
 static int
 count_lines(const char *file, const char *text, int whole)
 {
-    FILE  *f = fopen(file, "r");
+    FILE  *f = fopen(path_of(file), "r");
     char  *line = NULL;
     size_t size = 0;
     int    n = 0;
