@@ -19,8 +19,9 @@ lane_room(const struct lane *l)
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
     if (l->stopping)
         return (struct room){0};
-    return (struct room){
-        .runs = runs < RUNS_PAGE ? runs : RUNS_PAGE, .tasks = tasks < PAGE ? tasks : PAGE, .inbox = PAGE};
+    return (struct room){.runs = runs < RUNS_PAGE ? runs : RUNS_PAGE,
+                         .tasks = tasks < PAGE ? tasks : PAGE,
+                         .inbox = PAGE};
 }
 
 /* ---- runs ---- */
@@ -122,8 +123,10 @@ take_run(struct lane *l, const struct run_row *row, struct err *err)
 
     if (live == NULL && row->fresh) {
         const struct workflow *w = registry_find_workflow(l->registry, row->workflow, row->version);
-        if (w == NULL)
+        if (w == NULL) {
+            lane_note_no_worker(l, "workflow", row->workflow, row->version);
             return HF_OK;
+        }
         TRY(live_add(l, row, &live, err));
         live->workflow = w;
         if (row->version == 0)
@@ -196,8 +199,10 @@ take_called(struct lane *l, const struct task_row *row, struct err *err)
     struct live *live = map_get(&l->lives, row->run_no);
     struct job  *job;
 
-    if (registry_find_handler(l->registry, row->name) == NULL)
+    if (registry_find_handler(l->registry, row->name) == NULL) {
+        lane_note_no_worker(l, "task", row->name, 0);
         return HF_OK;
+    }
     TRY(job_from_row(l, row, live ? live->run.row.id : NULL, &job, err));
     if (live)
         return live_arrive(l, live, ARRIVE_ROW, NULL, job, err);
@@ -216,8 +221,10 @@ take_task(struct lane *l, const struct task_row *row, struct err *err)
         return HF_OK;
     if (row->run_no)
         return take_called(l, row, err);
-    if (registry_find_handler(l->registry, row->name) == NULL)
+    if (registry_find_handler(l->registry, row->name) == NULL) {
+        lane_note_no_worker(l, "task", row->name, 0);
         return HF_OK;
+    }
     TRY(job_from_row(l, row, NULL, &job, err));
     return lane_start_row(l, NULL, job, err);
 }

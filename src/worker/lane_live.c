@@ -72,6 +72,8 @@ live_free(struct lane *l, struct live *live)
             map_remove(&l->lives, live->run.row.no);
         if (l->suspect_live == live)
             l->suspect_live = NULL;
+        if (live->run.row.claimed)
+            l->n_claimed_turns--;
     }
     live_free_old(live);
     for (struct arrival *a = live->arrivals, *next; a; a = next) {

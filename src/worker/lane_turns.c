@@ -103,6 +103,11 @@ lane_dispatch_turns(struct lane *l, bool *did, struct err *err)
             l->suspect_live = live;
         }
         if (must_claim(l, live)) {
+            if (l->n_claimed_turns >= (size_t)l->opt.slots) { /* a crash is to name few */
+                live_ready(l, live);
+                continue;
+            }
+            l->n_claimed_turns++;
             live->run.row.claimed = true;
             live_dirty(l, live);
             *did = true;
@@ -156,8 +161,7 @@ starts_as_row(const struct lane *l, const struct live *live, const struct job *j
 {
     const char *queue = job->row.queue;
     return (queue && live->run.row.queue && strcmp(queue, live->run.row.queue) != 0) ||
-           job->policy.on_crash == HF_FAIL || job->handler == NULL ||
-           l->n_jobs > l->opt.local_max || lane_is_careful(l, live->run.row.no);
+           job->policy.on_crash == HF_FAIL || job->handler == NULL || l->n_jobs > l->opt.local_max;
 }
 
 static struct job *
@@ -196,12 +200,13 @@ start_task(struct lane *l, struct live *live, struct call *c, struct err *err)
     bool here = job->handler && l->n_jobs <= l->opt.local_max &&
                 (job->row.queue == NULL || live->run.row.queue == NULL ||
                  strcmp(job->row.queue, live->run.row.queue) == 0);
-    TRY(job_to_row(l, live, job, here, 0, err));
-    if (!here) { /* it comes back through the fetch when there is room for it */
-        c->job = NULL;
-        live->jobs--;
-        lane_forget_job(l, job);
-    }
+    if (here)
+        return job_to_row(l, live, job, true, err);
+    TRY(job_leave_as_row(l, live, job, 0,
+                         err)); /* it comes back through the fetch when there is room for it */
+    c->job = NULL;
+    live->jobs--;
+    lane_forget_job(l, job);
     return HF_OK;
 }
 
@@ -265,6 +270,8 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
     }
     if (r->custom_changed)
         r->row.custom = r->custom;
+    if (r->row.claimed)
+        l->n_claimed_turns--;
     r->row.claimed = false;
     if (again) {
         live->wants_turn = true;
@@ -308,9 +315,8 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
 
-    for (struct node *n = stack_take(done), *next; n; n = next) {
+    for (struct node *n; (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
-        next = n->next;
         *did = true;
         l->n_turns--;
         live->place = LIVE_IDLE;
@@ -331,8 +337,8 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
 
 /* ---- the watchdog ---- */
 
-/* Whether a turn has used up its CPU time since the lane first saw it. The looks are 200 ms apart, so
- * quick turns cost nothing. */
+/* Whether a turn has used up its CPU time since the lane first saw it. The looks are 200 ms apart,
+ * so quick turns cost nothing. */
 static bool
 must_stop(const struct lane *l, struct slot *s, struct live *live)
 {

@@ -121,6 +121,8 @@ wait_for_lease(struct pool *p)
 static void
 do_turn(struct slot *s, struct live *live, bool may_step)
 {
+    if (!may_start(s->pool, clock_steady_us()))
+        wait_for_lease(s->pool);
     s->pool->execute_turn(live, s, may_step);
     wake_lane(s->pool);
 }

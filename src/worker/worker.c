@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "worker/lane.h"
 
-enum { OWNER_POLL_MS = 250, DRAIN_CHECK_MS = 100, RENEWALS_A_LEASE = 3 };
+enum { OWNER_POLL_MS = 250, RETRY_MS = 100, DRAIN_CHECK_MS = 100, RENEWALS_A_LEASE = 3 };
 
 struct worker {
     hf             *h;
@@ -189,7 +189,11 @@ check_drained(struct worker *w, bool *drained, struct err *err)
     if (!w->drain || !lane_is_quiet(l) || clock_steady_us() < w->drain_check_us)
         return HF_OK;
     w->drain_check_us = clock_steady_us() + DRAIN_CHECK_MS * US_PER_MS;
-    TRY(l->store->ops->pending(l->store, w->opt.queues, lane_now_us(l) + 3600 * US_PER_S, &p, err));
+    int rc =
+        l->store->ops->pending(l->store, w->opt.queues, lane_now_us(l) + 3600 * US_PER_S, &p, err);
+    if (rc == HF_UNAVAILABLE)
+        return HF_OK;
+    TRY(rc);
     if (p.due_tasks || p.running || p.due || p.inbox)
         return HF_OK;
     log_event(&w->h->log, LOG_INFO, "drained", "waiting=%lld paused=%lld blocked=%lld dead=%lld",
@@ -214,6 +218,10 @@ sleep_until_work(struct worker *w, struct err *err)
     int rc = l->store->ops->wait(l->store, l->wake_fd, deadline, err);
     pool_lane_woke(l->pool);
     l->fetch_wanted = true;
+    if (rc == HF_UNAVAILABLE) { /* as the next commit will say */
+        pause_ms(w, RETRY_MS);
+        return HF_OK;
+    }
     return rc;
 }
 
@@ -230,10 +238,17 @@ serve(struct worker *w, struct err *err)
 
     for (;;) {
         bool idle, drained;
+        int  rc;
         if (stops(w))
             return HF_OK;
         TRY(renew(w, err));
-        TRY(lane_round(l, &idle, err));
+        rc = lane_round(l, &idle, err);
+        if ((rc == HF_UNAVAILABLE || rc == HF_NOMEM) &&
+            !stops(w)) { /* the store or memory comes back */
+            pause_ms(w, RETRY_MS);
+            continue;
+        }
+        TRY(rc);
         if (l->partitions_now != l->partitions_seen)
             TRY(acquire(w, err));
         if (l->n_lost && too_many_lost(w))
