@@ -28,10 +28,11 @@ run start noop --store sqlite:directory
 complains '.*directory' 'and the message names it'
 
 head -c 20000 /dev/urandom > garbage.db
+cp garbage.db as-it-was
 run worker --builtin noop --store sqlite:garbage.db
 [ "$code" != 0 ]; result $? 'a file that is no database is refused'
 complains '.*garbage.db' 'and the message names it'
-cmp -s <(head -c 20000 garbage.db) garbage.db; result $? 'and is left as it was'
+cmp -s as-it-was garbage.db; result $? 'and is left as it was'
 
 run start noop --store sqlite:newer.db
 if command -v sqlite3 > /dev/null; then
@@ -40,5 +41,6 @@ if command -v sqlite3 > /dev/null; then
     [ "$code" != 0 ]; result $? 'a store of a newer version is refused'
     complains '.*9999' 'and says which it is'
 else
-    echo 'ok - a store of a newer version # SKIP no sqlite3 command' >&2
+    tests=$((tests + 1))
+    echo "ok $tests - a store of a newer version # SKIP no sqlite3 command"
 fi
