@@ -172,8 +172,8 @@ check_ledger(int runs_min)
 static void
 finish(int runs_min)
 {
-    int code = worker_wait(worker_start(offer, HF_WORKER(.slots = 4, .drain = 1,
-                                                         .max_crashes = 1000)));
+    int code =
+        worker_wait(worker_start(offer, HF_WORKER(.slots = 4, .drain = 1, .max_crashes = 1000)));
     CHECK_INT(code, 0);
     check_ledger(runs_min);
 }
@@ -189,8 +189,7 @@ seed_random(void)
 static pid_t
 start_one(int i)
 {
-    return i == 0 ? worker_start(offer, HF_WORKER(.slots = 4, .max_crashes = 1000,
-                                                  .lease_ms = 500))
+    return i == 0 ? worker_start(offer, HF_WORKER(.slots = 4, .max_crashes = 1000, .lease_ms = 500))
                   : order_start(i);
 }
 

@@ -235,7 +235,8 @@ write_file(const char *path, size_t n)
 
 enum { FILLERS = 30 };
 
-/* Full disks are the commonest outage: the worker says so, waits, and goes on when there is room. */
+/* Full disks are the commonest outage: the worker says so, waits, and goes on when there is room.
+ */
 TEST(a_full_disk_is_waited_for_and_nothing_is_lost)
 {
     char id[40];

@@ -221,7 +221,8 @@ TEST(mistakes_of_a_workflow_block_its_run_with_a_sentence)
         {"nobody", "never started"},
     };
     for (size_t i = 0; i < 4; i++)
-        OK(client, hf_start(client, cases[i].workflow, NULL, HF_OPT(.id = cases[i].workflow), NULL));
+        OK(client,
+           hf_start(client, cases[i].workflow, NULL, HF_OPT(.id = cases[i].workflow), NULL));
     pid_t worker = worker_start(offer, NULL);
     for (size_t i = 0; i < 4; i++)
         check_blocked(cases[i].workflow, cases[i].part);

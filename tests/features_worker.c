@@ -134,8 +134,8 @@ TEST(a_worker_that_drains_ends_when_only_waiting_is_left)
     client = client_open();
     OK(client, hf_start(client, "waits", NULL, HF_OPT(.id = "r"), NULL));
     OK(client, hf_start(client, "w", input("a", 10), HF_OPT(.id = "r2"), NULL));
-    OK(client, hf_enqueue(client, "sleepy", input("later", 0),
-                          HF_OPT(.delay_ms = 2 * HF_HOUR), NULL));
+    OK(client,
+       hf_enqueue(client, "sleepy", input("later", 0), HF_OPT(.delay_ms = 2 * HF_HOUR), NULL));
     OK(client, hf_enqueue(client, "sleepy", input("soon", 0), HF_OPT(.delay_ms = 300), NULL));
     worker_drain(offer);
     CHECK_TEXT(status_of(client, "r"), "waiting");

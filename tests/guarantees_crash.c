@@ -181,8 +181,9 @@ TEST_WITHIN(g2_g3_killed_workers_lose_no_result_and_repeat_no_recorded_one, 90)
         sleep_ms((15 + rand() % 25) * test_slowness());
         worker_kill(pid);
     }
-    CHECK_INT(worker_wait(worker_start(offer_chain, HF_WORKER(.slots = 3, .drain = 1,
-                                                             .max_crashes = 100))), 0);
+    CHECK_INT(worker_wait(
+                  worker_start(offer_chain, HF_WORKER(.slots = 3, .drain = 1, .max_crashes = 100))),
+              0);
     for (int i = 0; i < RUNS; i++) {
         snprintf(id, sizeof(id), "r%d", i);
         check_chain(id);
@@ -284,7 +285,8 @@ offer_ends_slowly(hf *h)
     OK(h, hf_workflow(h, "w", 1, ends_slowly));
 }
 
-/* The sender was told "stored" by a run that lived: the turn that wants to end it is run once more. */
+/* The sender was told "stored" by a run that lived: the turn that wants to end it is run once more.
+ */
 TEST(g6_a_turn_that_would_end_its_run_is_run_once_more_for_a_signal_that_came_since)
 {
     client = client_open();

@@ -172,7 +172,8 @@ ends_unless_signalled(hf_wf *wf)
 }
 
 /* A sender was told "stored": a run that ends over it must look at it first. Whether this turn or
- * the next asks for it is the code's affair; here it does not, and the signal is shown as unread. */
+ * the next asks for it is the code's affair; here it does not, and the signal is shown as unread.
+ */
 TEST(g6_a_signal_stored_in_the_turn_that_ends_its_run_is_seen_by_it)
 {
     SKIP("TODO: the commit that ends a run does not look at the inbox: a signal that was stored "
@@ -209,7 +210,8 @@ TEST(g6_a_signal_that_nobody_asks_for_does_not_hold_a_run_back)
 
 static int version_of_code = 1;
 
-/* The program before a bad deploy (1), after it (2: another task, 3: a call left out), mended (1). */
+/* The program before a bad deploy (1), after it (2: another task, 3: a call left out), mended (1).
+ */
 static int
 changing(hf_wf *wf)
 {

@@ -60,7 +60,8 @@ TEST(jitter_keeps_within_its_bounds_and_differs)
 {
     int differs = 0;
     open_with(NULL);
-    enqueue_and_wait(HF_OPT(.max_attempts = 40, .first_delay_ms = 1000, .factor = 1, .jitter = 0.5));
+    enqueue_and_wait(
+        HF_OPT(.max_attempts = 40, .first_delay_ms = 1000, .factor = 1, .jitter = 0.5));
     CHECK_INT(n_times, 40);
     for (int i = 0; i < 39; i++) {
         int64_t wait = times[i + 1] - times[i];
@@ -160,8 +161,8 @@ calls_with_deadline(hf_wf *wf)
     int rc = hf_task(wf, "fails", NULL, NULL,
                      HF_OPT(.deadline_ms = 10000, .max_attempts = -1, .jitter = -1));
     HF_TRY(rc == HF_TIMEOUT || rc == HF_FAILED ? 0 : rc);
-    return hf_return(wf, hf_sprintf(wf, "%s %lld", hf_error_name(wf),
-                                    (long long)(hf_now(wf) - begun)));
+    return hf_return(wf,
+                     hf_sprintf(wf, "%s %lld", hf_error_name(wf), (long long)(hf_now(wf) - begun)));
 }
 
 /* All attempts and waits together: 0, 1, 3, 7 s, and the one at 15 s would be too late. */

@@ -294,8 +294,8 @@ with_steps(hf_wf *wf)
     HF_TRY(hf_signal(wf, "go", NULL));
     int rc = hf_step(wf, "two", bad_step, NULL, NULL);
     HF_TRY(rc == HF_FAILED ? 0 : rc);
-    return hf_return(wf, hf_sprintf(wf, "%s %s %s: %s", a, b, hf_error_name(wf),
-                                    hf_error_message(wf)));
+    return hf_return(wf,
+                     hf_sprintf(wf, "%s %s %s: %s", a, b, hf_error_name(wf), hf_error_message(wf)));
 }
 
 TEST(a_step_runs_once_and_its_result_or_failure_is_recorded)
