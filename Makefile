@@ -165,7 +165,9 @@ fmt:
 bench: all $(BENCHES)
 	$(if $(wildcard bench/run),bench/run $(OUT),for b in $(BENCHES); do $$b || exit 1; done)
 
-$(OUT)/holdfast.pc: include/holdfast.h Makefile
+# Made anew each time, for it says PREFIX.
+.PHONY: $(OUT)/holdfast.pc
+$(OUT)/holdfast.pc:
 	@mkdir -p $(@D)
 	printf '%s\n' 'Name: holdfast' 'Description: durable workflows and tasks' \
 	    'Version: $(VERSION)' 'Requires.private: $(PACKAGES)' 'Cflags: -I$(INCDIR)' \

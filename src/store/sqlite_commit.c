@@ -319,7 +319,8 @@ write_all(struct sqlite *s, struct batch *batch, struct err *err)
 
 /*
  * Others that write too get a moment when the owner has held the lock most of the time lately, or
- * they would starve. A run alone, with a commit now and then, needs no gap: it would only be latency.
+ * they would starve. A run alone, with a commit now and then, needs no gap: it would only be
+ * latency.
  */
 static int
 let_others(struct sqlite *s, struct err *err)
@@ -334,7 +335,8 @@ let_others(struct sqlite *s, struct err *err)
     int64_t window_us = now_us - s->window_us;
     if (window_us < WINDOW_US)
         return HF_OK;
-    if (s->others_us && now_us - s->others_us < OTHERS_US && s->held_us * 10 > window_us * BUSY_TENTHS)
+    if (s->others_us && now_us - s->others_us < OTHERS_US &&
+        s->held_us * 10 > window_us * BUSY_TENTHS)
         nanosleep(&(struct timespec){0, PAUSE_US * 1000}, NULL);
     s->window_us = clock_steady_us();
     s->held_us = 0;

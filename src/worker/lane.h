@@ -86,6 +86,7 @@ struct live {
     struct live *ready_next;
     struct live *dirty_next;
     struct live *lru_prev, *lru_next;
+    size_t       bytes; /* counted in the lane's live_bytes */
     bool         in_lru;
 };
 
@@ -106,8 +107,7 @@ struct lane {
     struct registry      *registry;
     const struct log     *log;
     struct lane_opt       opt;
-    struct pool          *pool;    /* NULL with inline slots */
-    int                   wake_fd; /* the pool's */
+    struct pool          *pool; /* NULL with inline slots */
     int64_t               worker;
     struct cursor        *cursors;
     int32_t              *partitions;
@@ -134,10 +134,11 @@ struct lane {
     struct job     *suspect;   /* the one under way */
     struct live    *suspect_live;
     size_t          n_jobs, n_lost, n_lost_turns;
-    size_t          n_claimed_turns; /* careful: stored as claimed, and not back yet */
-    size_t          n_orphans;       /* jobs with slots whose run was dropped from memory */
-    int64_t         next_timeout_us; /* steady; NEVER_US */
-    int64_t         next_watch_us;   /* of turns */
+    size_t          n_claimed_turns;       /* careful: stored as claimed, and not back yet */
+    size_t          job_bytes, live_bytes; /* what jobs and runs hold in memory, about */
+    size_t          n_orphans;             /* jobs with slots whose run was dropped from memory */
+    int64_t         next_timeout_us;       /* steady; NEVER_US */
+    int64_t         next_watch_us;         /* of turns */
 
     struct stack own_jobs, own_turns;    /* done, with inline slots */
     struct node *jobs_back, *turns_back; /* taken from the stacks, still to be looked at */
@@ -189,6 +190,7 @@ void live_free(struct lane *l, struct live *live); /* l may be NULL: it is in no
 /* Forgets it, but not its jobs: their results find it again when it is read again. */
 void live_drop(struct lane *l, struct live *live);
 void live_dirty(struct lane *l, struct live *live);         /* to be looked at by the next commit */
+void live_weigh(struct lane *l, struct live *live);         /* counts its bytes anew */
 void live_park(struct lane *l, struct live *live);          /* stored and waiting: may be evicted */
 struct extra *live_extra(struct live *live, uint32_t kind); /* NULL: out of memory */
 void          live_drop_extras(struct live *live);

@@ -323,12 +323,14 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     live->restart = r->custom_changed = false;
     if (live->ended || live->forget)
         return dismiss(l, live, err);
+    live_weigh(l, live);
     while (live->starting) {
         struct job *job = live->starting;
         live->starting = job->next;
         lane_queue_job(l, job);
     }
-    if (live->workflow == NULL) { /* nobody here can go on with it: "no worker for it" */
+    if (live->workflow == NULL) { /* nobody here can go on with it */
+        lane_note_no_worker(l, "workflow", r->row.workflow, r->row.version);
         live_drop(l, live);
         return HF_OK;
     }

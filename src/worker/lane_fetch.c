@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-enum { PAGE = 4000, RUNS_PAGE = 1000, LIVES_MAX = 50000 };
+enum { PAGE = 4000, RUNS_PAGE = 1000, LIVES_MAX = 50000, BYTES_MAX = 512 * 1024 * 1024 };
 
 struct room
 lane_room(const struct lane *l)
@@ -19,6 +19,8 @@ lane_room(const struct lane *l)
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
     if (l->stopping)
         return (struct room){0};
+    if (l->job_bytes + l->live_bytes > BYTES_MAX)
+        runs = tasks = 0;
     return (struct room){.runs = runs < RUNS_PAGE ? runs : RUNS_PAGE,
                          .tasks = tasks < PAGE ? tasks : PAGE,
                          .inbox = PAGE};
@@ -33,7 +35,7 @@ block_crashed(struct lane *l, struct live *live, struct err *err)
     snprintf(message, sizeof(message),
              "it was running in %d processes that died; `holdfast resume` tries again",
              live->run.row.crashes);
-    return live_block(l, live, err_name(HF_CRASHED), message, err);
+    return live_block(l, live, "crashed", message, err); /* a new owner leaves it blocked */
 }
 
 static void

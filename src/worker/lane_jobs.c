@@ -19,6 +19,7 @@ lane_forget_job(struct lane *l, struct job *job)
     if (l->suspect == job)
         l->suspect = NULL;
     l->n_jobs--;
+    l->job_bytes -= job->bytes;
     job_free(job);
 }
 

@@ -387,7 +387,7 @@ lane_watch_turns(struct lane *l, struct err *err)
         if (l->suspect_live == live)
             l->suspect_live = NULL;
         TRY(live_replace_by_stub(l, live, stub, err));
-        TRY(live_block(l, stub, err_name(HF_MISMATCH), message, err));
+        TRY(live_block(l, stub, "looping", message, err));
         TRY(pool_replace_turn_slot(l->pool, err));
     }
     return HF_OK;
