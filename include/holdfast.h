@@ -520,7 +520,8 @@ HF_API HF_MUST int hf_test_advance(hf *h, int64_t ms);
  * handler. */
 HF_API HF_MUST int
 hf_test_fake(hf *h, const char *task, const char *output, const char *error_name);
-/* Forgets everything in memory, as a crash would, and begins again from the store. */
+/* Forgets everything in memory, as a crash would, and begins again from the store. More workflows
+ * and handlers may be offered then, as after a deploy. */
 HF_API HF_MUST int hf_test_crash(hf *h);
 HF_API int64_t     hf_test_now(const hf *h);
 /* How often a task was started. */
