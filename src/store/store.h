@@ -224,11 +224,10 @@ struct task_filter {
 
 /* What is left to do, for drain and doctor. Counts stop at 100,000. */
 struct pending {
-    int64_t tasks;     /* rows waiting, running or to be retried */
-    int64_t due_tasks; /* of these: all whose time is not later than asked */
-    int64_t running;   /* runs with status running */
-    int64_t due;       /* waiting runs with a timer not later than asked */
-    int64_t waiting;   /* other waiting runs */
+    int64_t tasks;   /* rows waiting, running or to be retried */
+    int64_t running; /* runs with status running */
+    int64_t due;     /* waiting runs with a timer not later than asked */
+    int64_t waiting; /* other waiting runs */
     int64_t paused, blocked;
     int64_t inbox; /* unread rows of live runs */
     int64_t dead;

@@ -210,6 +210,8 @@ take_pause(struct lane *l, struct live *live)
     if (row->status == RUN_BLOCKED)
         return;
     row->status = RUN_PAUSED;
+    if (row->claimed)
+        l->n_claimed_turns--;
     row->claimed = false;
     if (l->suspect_live == live)
         l->suspect_live = NULL;

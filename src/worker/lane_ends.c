@@ -247,6 +247,8 @@ live_continue(struct lane *l, struct live *live, const struct inbox_row *replace
         mem_free(old);
         return rc;
     }
+    if (replace && live->run.row.claimed)
+        l->n_claimed_turns--;
     struct run next = old->run;
     old->run = live->run;
     old->next = live->old_runs;

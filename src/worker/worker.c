@@ -198,7 +198,7 @@ check_drained(struct worker *w, bool *drained, struct err *err)
     if (rc == HF_UNAVAILABLE)
         return HF_OK;
     TRY(rc);
-    if (p.due_tasks || p.running || p.due || p.inbox)
+    if (p.tasks || p.running || p.due || p.inbox)
         return HF_OK;
     log_event(&w->h->log, LOG_INFO, "drained", "waiting=%lld paused=%lld blocked=%lld dead=%lld",
               (long long)p.waiting, (long long)p.paused, (long long)p.blocked, (long long)p.dead);
