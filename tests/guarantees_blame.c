@@ -151,7 +151,7 @@ TEST_WITHIN(g7_a_turn_that_kills_its_worker_blocks_its_run_and_its_neighbours_co
     add_neighbours(NEIGHBOURS / 2, NEIGHBOURS);
     CHECK(drain() >= CRASHES);
     CHECK_TEXT(status_of(client, "b"), "blocked");
-    CHECK_TEXT(error_of(client, "b"), "HF_CRASHED");
+    CHECK_TEXT(error_of(client, "b"), "crashed");
     CHECK(contains(message_of(client, "b"), "3 processes"));
     check_neighbours();
     /* what is set aside does not come back by itself */
