@@ -419,7 +419,7 @@ run_op(hf_wf *wf, const struct op *op, uint64_t *h)
     case OP_CHILD:
         return run_child(wf, op, h);
     case OP_DETACH:
-        FOLD(h, hf_detach(wf, "program", hf_sprintf(wf, "%d 0", op->a), &out, NULL), out);
+        FOLD(h, hf_detach(wf, "program", hf_sprintf(wf, "%d 0", op->a), NULL, NULL), NULL);
         return 0;
     case OP_BRANCHES:
         return run_branches(wf, op, h);

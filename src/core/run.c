@@ -318,6 +318,10 @@ run_apply(struct run *r, const struct event *e, struct err *err)
         [EVENT_CALL] = CALL_TASK,   [EVENT_TIMER] = CALL_TIMER, [EVENT_WAIT] = CALL_SIGNAL,
         [EVENT_CHILD] = CALL_CHILD, [EVENT_STEP] = CALL_STEP,
     };
+    bool needs_name = e->kind == EVENT_CALL || e->kind == EVENT_WAIT || e->kind == EVENT_CHILD ||
+                      e->kind == EVENT_STEP || e->kind == EVENT_SIGNAL || e->kind == EVENT_PATCH;
+    if (needs_name && e->name == NULL)
+        return err_set(err, HF_CORRUPT, "history: %s without a name", event_kind_name(e->kind));
     r->order++;
     r->history_events++;
     switch (e->kind) {
