@@ -184,8 +184,13 @@ int
 lane_deliver(struct lane *l, struct job *job, struct err *err)
 {
     if (job->call == NULL) { /* its run left memory meanwhile */
+        int rc = lane_load(l, &job->run_no, 1, err);
+        if (rc) { /* it comes back once more */
+            job_list_put(&l->handed, job);
+            stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+            return rc;
+        }
         l->n_orphans--;
-        TRY(lane_load(l, &job->run_no, 1, err));
     }
     struct live *live = map_get(&l->lives, job->run_no);
     if (live)
@@ -235,7 +240,11 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
         }
         note_returned(l, job);
         job->is_slow = false;
-        TRY(take_back(l, job, err));
+        int rc = take_back(l, job, err);
+        if (rc) {
+            stack_give_back(done, next);
+            return rc;
+        }
     }
     return HF_OK;
 }

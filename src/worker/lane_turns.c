@@ -315,9 +315,19 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
     default:
         run_take_back(r);
         live->forget = live->reload = true;
+        r->row.status = RUN_RUNNING; /* as it is read again, it has this turn to do */
         log_event(l->log, LOG_WARNING, "no_memory", "run=%s", r->row.id);
         return HF_OK;
     }
+}
+
+static int
+take_turn(struct lane *l, struct live *live, struct err *err)
+{
+    TRY(judge_turn(l, live, err));
+    TRY(live_take_arrivals(l, live, err));
+    live_dirty(l, live);
+    return HF_OK;
 }
 
 int
@@ -337,13 +347,11 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;
-        if (live->doomed) {
-            TRY(lane_replace_doomed(l, live, err));
-            continue;
+        int rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
+        if (rc) {
+            stack_give_back(done, next);
+            return rc;
         }
-        TRY(judge_turn(l, live, err));
-        TRY(live_take_arrivals(l, live, err));
-        live_dirty(l, live);
     }
     return HF_OK;
 }
