@@ -122,7 +122,7 @@ done
 run enqueue t --json
 says '^\{"ids":\["[^"]+"\]\}$' 'enqueue --json prints the ids'
 run enqueue t --count 3 --input '{"n":1}'
-[ "$(wc -l <<< "$out")" = 3 ]; result $? '--count makes so many'
+[ "$out" = '3 tasks' ]; result $? '--count makes so many'
 printf 'a\nb\nc' > lines.txt
 run enqueue t --lines lines.txt --json --queue q3
 has 'scalar @{$j->{ids}}' 3 '--lines makes one of each line, the last without a line end too'

@@ -71,7 +71,7 @@ store_batch(struct load *l)
         return HF_OK;
     if (hf_enqueue_many(l->c->h, l->task, l->inputs, l->n, l->opt, l->ids))
         return cli_fail(l->c);
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; l->c->json && i < l->n; i++)
         print_id(l, l->ids + i * HF_ID_SIZE, l->stored + i == 0);
     l->stored += l->n;
     l->n = l->bytes = 0;
@@ -162,6 +162,8 @@ enqueue_many(struct cli *c, const hf_opt *opt)
     int rc = l.inputs && l.ids ? load_all(&l) : cli_nomem(c);
     if (rc == HF_OK || l.stored > 0)
         print_end(&l);
+    if (!c->json) /* nobody reads a hundred thousand ids: --json has them */
+        printf("%zu tasks\n", l.stored);
     show_progress(&l, true);
     if (rc && l.stored > 0) {
         char text[sizeof(c->err.text)];

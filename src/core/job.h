@@ -43,6 +43,7 @@ struct job {
     bool         is_slow;  /* in the list of slow ones */
     int64_t      handed_us;
     struct job  *prev, *next; /* in the lane's list of jobs handed out, oldest first */
+    size_t       bytes;       /* of the texts and the job */
     struct arena arena;
 };
 

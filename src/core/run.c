@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 int
 run_init(struct run *r, const struct run_row *row, struct err *err)
 {

@@ -93,7 +93,8 @@ struct sqlite {
 
     /* fairness */
     int64_t others_version; /* data_version when others' writes were last looked for */
-    int64_t others_us, committed_us;
+    int64_t others_us;
+    int64_t window_us, held_us; /* since when, and how much of it the owner held the lock */
     int64_t log_looked_us;
 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PAUSE_US = 500, OTHERS_US = 100000 };
+enum { PAUSE_US = 500, WINDOW_US = 2000, BUSY_TENTHS = 6, OTHERS_US = 100000 };
 
 struct writing {
     struct sqlite *s;
@@ -317,7 +317,11 @@ write_all(struct sqlite *s, struct batch *batch, struct err *err)
     return HF_OK;
 }
 
-/* Others that write too get a moment between two commits of the owner, or they would starve. */
+/*
+ * Others that write too get a moment when the owner has held the lock most of the time lately, or
+ * they would starve. A run alone, with a commit now and then, needs no gap: it would only be
+ * latency.
+ */
 static int
 let_others(struct sqlite *s, struct err *err)
 {
@@ -328,9 +332,14 @@ let_others(struct sqlite *s, struct err *err)
             s->others_us = now_us;
         s->others_version = version;
     }
-    int64_t pause_us = s->committed_us + PAUSE_US - now_us;
-    if (s->others_us && now_us - s->others_us < OTHERS_US && pause_us > 0)
-        nanosleep(&(struct timespec){0, pause_us * 1000}, NULL);
+    int64_t window_us = now_us - s->window_us;
+    if (window_us < WINDOW_US)
+        return HF_OK;
+    if (s->others_us && now_us - s->others_us < OTHERS_US &&
+        s->held_us * 10 > window_us * BUSY_TENTHS)
+        nanosleep(&(struct timespec){0, PAUSE_US * 1000}, NULL);
+    s->window_us = clock_steady_us();
+    s->held_us = 0;
     return HF_OK;
 }
 
@@ -343,13 +352,14 @@ sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err)
         return HF_OK;
     TRY(let_others(s, err));
     TRY(sqlite_begin_write(s, err));
-    int rc = write_all(s, batch, err);
+    int64_t begun_us = clock_steady_us();
+    int     rc = write_all(s, batch, err);
     if (rc != HF_OK) {
         sqlite_rollback(s);
         return rc;
     }
     rc = sqlite_commit(s, err);
+    s->held_us += clock_steady_us() - begun_us;
     checkpointer_restart(s);
-    s->committed_us = clock_steady_us();
     return rc;
 }

@@ -79,7 +79,7 @@ take_page(struct fetching *f, sqlite3_stmt *q, enum kind kind, size_t *left, int
 {
     int rc, code = HF_OK;
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-        if (*left == 0) {
+        if (*left == 0 || f->a->total > FETCH_BYTES_MAX) {
             page->cut = f->out->more = true;
             break;
         }

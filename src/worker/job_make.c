@@ -78,6 +78,7 @@ job_copy(const struct task_row *row, const char *id)
     struct job *job = mem_zalloc(sizeof(*job) + size);
     if (job == NULL)
         return NULL;
+    job->bytes = sizeof(*job) + size;
     char *at = (char *)(job + 1);
     job->row = *row;
     job->row.id = put_text(&at, row->id);
@@ -149,6 +150,7 @@ job_from_call(struct lane *l, struct live *live, struct call *c, struct job **ou
     c->job = job;
     live->jobs++;
     l->n_jobs++;
+    l->job_bytes += job->bytes;
     *out = job;
     return HF_OK;
 }
@@ -182,6 +184,7 @@ job_from_row(struct lane *l, const struct task_row *row, const char *run_id, str
     }
     job->policy = policy_resolve(&opt, handler_defaults(job->handler));
     l->n_jobs++;
+    l->job_bytes += job->bytes;
     *out = job;
     return HF_OK;
 }

@@ -112,7 +112,7 @@ lane_acquire(struct lane *l, const char *handlers, struct err *err)
     arena_release(&l->partition_arena);
     l->partition_arena = a;
     l->partition_rows = rows;
-    l->partitions_seen = l->partitions_now;
+    l->partitions_seen = l->opt.queues ? l->partitions_now : (uint32_t)n;
     l->fetch_wanted = true;
     for (size_t i = 0; i < n; i++)
         if (rows[i].crashes > 0)
@@ -166,6 +166,14 @@ lane_deadline_us(const struct lane *l)
     return at;
 }
 
+void
+lane_note_no_worker(struct lane *l, const char *kind, const char *name, int version)
+{
+    enum { NOTES_MAX = 20 };
+    if (l->n_no_worker++ < NOTES_MAX)
+        log_event(l->log, LOG_WARNING, "no_worker", "%s=%s version=%d", kind, name, version);
+}
+
 static int
 reload(struct lane *l, bool *did, struct err *err)
 {
@@ -177,16 +185,35 @@ reload(struct lane *l, bool *did, struct err *err)
     return rc;
 }
 
-/* Whether a commit happened is not known: what the store says now counts. Jobs that run go on;
- * their results are offered again. */
-static int
-recover(struct lane *l, struct err *err)
+/* What is in memory cannot be trusted (a commit may have happened or not, or memory was short in
+ * the middle of something): what the store says counts. Jobs that run go on; their results are
+ * offered again when their run has been read. */
+static void
+recover(struct lane *l, const struct err *err)
 {
-    log_event(l->log, LOG_WARNING, "commit_unknown", "message=%s", err->text);
+    log_event(l->log, LOG_WARNING, "memory_dropped", "code=%s message=%s", err_name(err->code),
+              err->text);
     lane_drop_all(l);
     for (size_t i = 0; i < l->n_partitions; i++)
         l->cursors[i] = (struct cursor){.partition = l->partitions[i]};
     l->fetch_wanted = true;
+}
+
+static int
+do_round(struct lane *l, bool *did, struct err *err)
+{
+    if (l->n_units ==
+        0) { /* else a batch is still to be stored, and what it speaks of must stay as it is */
+        TRY(lane_collect_jobs(l, did, err));
+        TRY(lane_collect_turns(l, did, err));
+        TRY(lane_watch_jobs(l, err));
+        TRY(lane_watch_turns(l, err));
+        TRY(reload(l, did, err));
+        TRY(lane_dispatch_turns(l, did, err));
+    }
+    TRY(lane_commit(l, did, err));
+    TRY(lane_dispatch_turns(l, did, err));
+    lane_hand_jobs(l, did);
     return HF_OK;
 }
 
@@ -196,23 +223,15 @@ lane_round(struct lane *l, bool *idle, struct err *err)
     bool did = false;
 
     l->n_rounds++;
-    if (l->n_units ==
-        0) { /* else a batch is still to be stored, and what it speaks of must stay as it is */
-        TRY(lane_collect_jobs(l, &did, err));
-        TRY(lane_collect_turns(l, &did, err));
-        TRY(lane_watch_jobs(l, err));
-        TRY(lane_watch_turns(l, err));
-        TRY(reload(l, &did, err));
-        TRY(lane_dispatch_turns(l, &did, err));
-    }
-    int rc = lane_commit(l, &did, err);
-    if (rc == HF_UNKNOWN) {
-        did = true;
-        rc = recover(l, err);
-    }
-    TRY(rc);
-    TRY(lane_dispatch_turns(l, &did, err));
-    lane_hand_jobs(l, &did);
+    l->batch_waits = false;
+    int rc = do_round(l, &did, err);
     *idle = !did;
-    return HF_OK;
+    if ((rc == HF_UNAVAILABLE || rc == HF_NOMEM) && l->batch_waits)
+        return rc; /* nothing was stored, nothing has changed: the next round tries again */
+    if (rc == HF_UNKNOWN || rc == HF_UNAVAILABLE || rc == HF_NOMEM) {
+        *idle = false;
+        recover(l, err);
+        return rc == HF_UNKNOWN ? HF_OK : rc;
+    }
+    return rc;
 }

@@ -86,6 +86,7 @@ struct live {
     struct live *ready_next;
     struct live *dirty_next;
     struct live *lru_prev, *lru_next;
+    size_t       bytes; /* counted in the lane's live_bytes */
     bool         in_lru;
 };
 
@@ -106,8 +107,7 @@ struct lane {
     struct registry      *registry;
     const struct log     *log;
     struct lane_opt       opt;
-    struct pool          *pool;    /* NULL with inline slots */
-    int                   wake_fd; /* the pool's */
+    struct pool          *pool; /* NULL with inline slots */
     int64_t               worker;
     struct cursor        *cursors;
     int32_t              *partitions;
@@ -134,12 +134,16 @@ struct lane {
     struct job     *suspect;   /* the one under way */
     struct live    *suspect_live;
     size_t          n_jobs, n_lost, n_lost_turns;
-    size_t          n_orphans;       /* jobs with slots whose run was dropped from memory */
-    int64_t         next_timeout_us; /* steady; NEVER_US */
-    int64_t         next_watch_us;   /* of turns */
+    size_t          n_claimed_turns;       /* careful: stored as claimed, and not back yet */
+    size_t          job_bytes, live_bytes; /* what jobs and runs hold in memory, about */
+    size_t          n_orphans;             /* jobs with slots whose run was dropped from memory */
+    int64_t         next_timeout_us;       /* steady; NEVER_US */
+    int64_t         next_watch_us;         /* of turns */
 
-    struct stack own_jobs, own_turns; /* done, with inline slots */
-    int64_t     *reload;              /* runs to be read again, after memory was short */
+    struct stack own_jobs, own_turns;    /* done, with inline slots */
+    struct node *jobs_back, *turns_back; /* taken from the stacks, still to be looked at */
+    size_t       n_no_worker;            /* times that work was left for want of a handler */
+    int64_t     *reload;                 /* runs to be read again, after memory was short */
     size_t       n_reload, size_reload;
     int64_t      reload_at_us;
 
@@ -155,7 +159,8 @@ struct lane {
     int64_t  retry_at_us; /* steady: the store was not available until then */
     int      backoff_ms;
     bool     fetch_wanted, more, stopping;
-    uint32_t partitions_now;        /* in the store, as the last fetch said */
+    bool     batch_waits;    /* the store did not take the batch: it is kept for the next round */
+    uint32_t partitions_now; /* in the store, as the last fetch said */
     bool (*stop_wanted)(void *arg); /* asked while the store is not available */
     void *stop_arg;
     bool (*hold)(
@@ -188,6 +193,7 @@ void live_free(struct lane *l, struct live *live); /* l may be NULL: it is in no
 /* Forgets it, but not its jobs: their results find it again when it is read again. */
 void live_drop(struct lane *l, struct live *live);
 void live_dirty(struct lane *l, struct live *live);         /* to be looked at by the next commit */
+void live_weigh(struct lane *l, struct live *live);         /* counts its bytes anew */
 void live_park(struct lane *l, struct live *live);          /* stored and waiting: may be evicted */
 struct extra *live_extra(struct live *live, uint32_t kind); /* NULL: out of memory */
 void          live_drop_extras(struct live *live);
@@ -221,6 +227,7 @@ int
 live_continue(struct lane *l, struct live *live, const struct inbox_row *replace, struct err *err);
 int live_block(struct lane *l, struct live *live, const char *name, const char *message,
                struct err *err);
+int live_call_cancelled(struct lane *l, struct live *live, const struct call *c, struct err *err);
 /* Asks open calls to stop. all: the shielded ones too. */
 int live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err);
 
@@ -235,10 +242,15 @@ int lane_start_row(struct lane *l, struct live *live, struct job *job, struct er
 int  lane_deliver(struct lane *l, struct job *job, struct err *err);
 void live_free_old(struct live *live);
 void lane_forget_job(struct lane *l, struct job *job);
-/* A called task in memory becomes a row, or its row changes. claimed: it goes on here. */
-int  job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, int64_t run_at_us,
-                struct err *err);
+/* A called task in memory becomes a row, by a `sent` event and the row in one commit, and goes on
+ * here. claimed: it is being executed, and counts if this process dies. */
+int job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, struct err *err);
+/* The same, or a change of its row; the job is to be forgotten and read again when it is due. */
+int  job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
+                      struct err *err);
 bool lane_is_careful(const struct lane *l, int64_t no);
+/* The next one that is back from a slot; NULL: none. */
+struct node *lane_next_back(struct stack *done, struct node **back);
 
 /* job_make.c: jobs from calls and rows, and the lists they are in */
 struct job *job_copy(const struct task_row *row, const char *id); /* NULL: out of memory */
@@ -257,6 +269,8 @@ int lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
 /* Reads runs into memory that are not there; those that have ended or are not found stay away. */
 int  lane_load(struct lane *l, const int64_t *nos, size_t n, struct err *err);
 void lane_drop_all(struct lane *l); /* all of memory is in doubt */
+/* Says in the log that there is work without a handler; not for ever. */
+void lane_note_no_worker(struct lane *l, const char *kind, const char *name, int version);
 /* An inbox row for a run that is in memory or not. */
 int         lane_take_inbox(struct lane *l, const struct inbox_row *row, struct err *err);
 struct room lane_room(const struct lane *l);

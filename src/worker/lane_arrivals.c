@@ -58,7 +58,7 @@ retry_call(struct lane *l, struct live *live, struct job *job, int64_t delay_ms,
     job->row.attempt = job->attempt;
     job->row.crashes = 0;
     int64_t at = lane_now_us(l) + delay_ms * US_PER_MS;
-    return job_to_row(l, live, job, false, at > l->now_us ? at : l->now_us + 1, err);
+    return job_leave_as_row(l, live, job, at > l->now_us ? at : l->now_us + 1, err);
 }
 
 static int
@@ -210,6 +210,8 @@ take_pause(struct lane *l, struct live *live)
     if (row->status == RUN_BLOCKED)
         return;
     row->status = RUN_PAUSED;
+    if (row->claimed)
+        l->n_claimed_turns--;
     row->claimed = false;
     if (l->suspect_live == live)
         l->suspect_live = NULL;

@@ -90,6 +90,26 @@ add_claim(struct lane *l, struct job *job, struct err *err)
     return HF_OK;
 }
 
+/* Careful: at most as many are claimed as there are slots, so a crash names only what was running.
+ * A called task becomes a row now, with its run. */
+static int
+add_claims(struct lane *l, struct err *err)
+{
+    size_t active = l->handed.count + l->slow.count + l->waiting.count, n = l->to_claim.count;
+
+    for (; n > 0 && active < (size_t)l->opt.slots && l->n_units < UNITS_MAX; n--, active++) {
+        struct job  *job = job_list_take(&l->to_claim);
+        struct live *live = job->call && job->row.no == 0 ? map_get(&l->lives, job->run_no) : NULL;
+        if (live == NULL)
+            TRY(add_claim(l, job, err));
+        else if (live->place == LIVE_IDLE)
+            TRY(job_to_row(l, live, job, true, err));
+        else
+            job_list_put(&l->to_claim, job);
+    }
+    return HF_OK;
+}
+
 /* The events, a write for each row of them. */
 static int
 add_history(struct lane *l, struct run *r, struct err *err)
@@ -189,8 +209,7 @@ build(struct lane *l, struct err *err)
     l->n_writes = l->n_units = 0;
     for (struct job *job; l->n_units < UNITS_MAX && (job = job_list_take(&l->finished));)
         TRY(add_finished(l, job, err));
-    for (struct job *job; l->n_units < UNITS_MAX && (job = job_list_take(&l->to_claim));)
-        TRY(add_claim(l, job, err));
+    TRY(add_claims(l, err));
 
     struct live *list = l->dirty;
     l->dirty = NULL;
@@ -305,12 +324,14 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     live->restart = r->custom_changed = false;
     if (live->ended || live->forget)
         return dismiss(l, live, err);
+    live_weigh(l, live);
     while (live->starting) {
         struct job *job = live->starting;
         live->starting = job->next;
         lane_queue_job(l, job);
     }
-    if (live->workflow == NULL) { /* nobody here can go on with it: "no worker for it" */
+    if (live->workflow == NULL) { /* nobody here can go on with it */
+        lane_note_no_worker(l, "workflow", r->row.workflow, r->row.version);
         live_drop(l, live);
         return HF_OK;
     }
@@ -327,13 +348,14 @@ after_commit(struct lane *l, struct err *err)
 {
     l->ended_in_batch = 0;
     for (size_t i = 0; i < l->n_units; i++) {
-        struct unit *u = &l->units[i];
-        if (u->live)
-            TRY(stored_live(l, u->live, err));
-        else if (u->job && u->claims)
-            job_list_put(&l->waiting, u->job);
-        else if (u->job)
-            lane_forget_job(l, u->job);
+        struct unit u = l->units[i];
+        l->units[i] = (struct unit){0};
+        if (u.live)
+            TRY(stored_live(l, u.live, err));
+        else if (u.job && u.claims)
+            job_list_put(&l->waiting, u.job);
+        else if (u.job)
+            lane_forget_job(l, u.job);
     }
     if (l->ended_in_batch)
         l->store->ops->tell_waiters(l->store);
@@ -452,7 +474,9 @@ lane_commit(struct lane *l, bool *did, struct err *err)
         *did = *did || any;
         return after_commit(l, err);
     }
-    TRY(cycle(l, &rows, err));
+    int rc = cycle(l, &rows, err);
+    l->batch_waits = rc != HF_OK && l->n_units > 0;
+    TRY(rc);
     *did = *did || l->n_units > 0;
     l->fetch_wanted = false;
     l->more = rows.more;

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-enum { PAGE = 4000, RUNS_PAGE = 1000, LIVES_MAX = 50000 };
+enum { PAGE = 4000, RUNS_PAGE = 1000, LIVES_MAX = 50000, BYTES_MAX = 512 * 1024 * 1024 };
 
 struct room
 lane_room(const struct lane *l)
@@ -19,8 +19,11 @@ lane_room(const struct lane *l)
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
     if (l->stopping)
         return (struct room){0};
-    return (struct room){
-        .runs = runs < RUNS_PAGE ? runs : RUNS_PAGE, .tasks = tasks < PAGE ? tasks : PAGE, .inbox = PAGE};
+    if (l->job_bytes + l->live_bytes > BYTES_MAX)
+        runs = tasks = 0;
+    return (struct room){.runs = runs < RUNS_PAGE ? runs : RUNS_PAGE,
+                         .tasks = tasks < PAGE ? tasks : PAGE,
+                         .inbox = PAGE};
 }
 
 /* ---- runs ---- */
@@ -32,7 +35,7 @@ block_crashed(struct lane *l, struct live *live, struct err *err)
     snprintf(message, sizeof(message),
              "it was running in %d processes that died; `holdfast resume` tries again",
              live->run.row.crashes);
-    return live_block(l, live, err_name(HF_CRASHED), message, err);
+    return live_block(l, live, "crashed", message, err); /* a new owner leaves it blocked */
 }
 
 static void
@@ -122,8 +125,10 @@ take_run(struct lane *l, const struct run_row *row, struct err *err)
 
     if (live == NULL && row->fresh) {
         const struct workflow *w = registry_find_workflow(l->registry, row->workflow, row->version);
-        if (w == NULL)
+        if (w == NULL) {
+            lane_note_no_worker(l, "workflow", row->workflow, row->version);
             return HF_OK;
+        }
         TRY(live_add(l, row, &live, err));
         live->workflow = w;
         if (row->version == 0)
@@ -199,8 +204,10 @@ take_called(struct lane *l, const struct task_row *row, struct err *err)
     struct live *live = map_get(&l->lives, row->run_no);
     struct job  *job;
 
-    if (registry_find_handler(l->registry, row->name) == NULL)
+    if (registry_find_handler(l->registry, row->name) == NULL) {
+        lane_note_no_worker(l, "task", row->name, 0);
         return HF_OK;
+    }
     TRY(job_from_row(l, row, live ? live->run.row.id : NULL, &job, err));
     if (live)
         return live_arrive(l, live, ARRIVE_ROW, NULL, job, err);
@@ -219,8 +226,10 @@ take_task(struct lane *l, const struct task_row *row, struct err *err)
         return HF_OK;
     if (row->run_no)
         return take_called(l, row, err);
-    if (registry_find_handler(l->registry, row->name) == NULL)
+    if (registry_find_handler(l->registry, row->name) == NULL) {
+        lane_note_no_worker(l, "task", row->name, 0);
         return HF_OK;
+    }
     TRY(job_from_row(l, row, NULL, &job, err));
     return lane_start_row(l, NULL, job, err);
 }

@@ -19,6 +19,7 @@ lane_forget_job(struct lane *l, struct job *job)
     if (l->suspect == job)
         l->suspect = NULL;
     l->n_jobs--;
+    l->job_bytes -= job->bytes;
     job_free(job);
 }
 
@@ -40,7 +41,7 @@ lane_queue_job(struct lane *l, struct job *job)
 {
     if (job->row.crashes > 0)
         job_list_put(&l->suspects, job);
-    else if (job->row.no && !job->row.claimed && lane_is_careful(l, job->row.no))
+    else if (!job->row.claimed && lane_is_careful(l, job->row.no ? job->row.no : job->run_no))
         job_list_put(&l->to_claim, job);
     else
         job_list_put(&l->waiting, job);
@@ -102,51 +103,76 @@ lane_hand_jobs(struct lane *l, bool *did)
 
 /* ---- becoming a row ---- */
 
-/* A called task in memory becomes a row: a `sent` event and the row in one commit. If it is claimed
- * it goes on here, under its row. */
-int
-job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, int64_t run_at_us,
-           struct err *err)
+static struct extra *
+row_extra(struct lane *l, struct live *live, struct job *job, struct err *err)
 {
     bool          is_new = job->row.no == 0;
     struct extra *x = live_extra(live, is_new ? WRITE_TASK_NEW : WRITE_TASK);
+    struct event  e = {
+         .kind = EVENT_SENT, .ref = job->row.ref, .time_ms = lane_now_us(l) / US_PER_MS};
 
     if (x == NULL)
-        return err_nomem(err);
-    job->row.claimed = claimed;
-    job->row.run_at_us = run_at_us;
-    if (is_new) {
-        struct event e = {
-            .kind = EVENT_SENT, .ref = job->row.ref, .time_ms = lane_now_us(l) / US_PER_MS};
-        TRY(run_record(&live->run, &e, NULL, err));
-    }
-    if (claimed) {
-        x->write.task = &job->row;
-        x->job = job;
-        job->to_row = true;
-    } else { /* the job is forgotten, its row is read again when it is due */
-        struct arena    *a = &live->run.arena;
-        struct task_row *row = arena_alloc(a, sizeof(*row));
-        if (row == NULL)
-            return err_nomem(err);
-        *row = job->row;
-        row->id = NULL;
-        row->name = arena_strdup(a, job->row.name);
-        row->payload = arena_strdup(a, job->row.payload);
-        row->queue = arena_strdup(a, job->row.queue);
-        row->opts = arena_strdup(a, job->row.opts);
-        row->ref = arena_strdup(a, job->row.ref);
-        row->error_name = arena_strdup(a, job->error_name);
-        row->error_message = arena_strdup(a, job->error_message);
-        if (row->name == NULL || row->ref == NULL || (job->row.payload && row->payload == NULL))
-            return err_nomem(err);
-        x->write.task = row;
-    }
+        err_nomem(err);
+    else if (is_new && run_record(&live->run, &e, NULL, err))
+        x = NULL;
     live_dirty(l, live);
+    return x;
+}
+
+int
+job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, struct err *err)
+{
+    struct extra *x = row_extra(l, live, job, err);
+    if (x == NULL)
+        return err->code;
+    job->row.claimed = claimed;
+    job->row.run_at_us = 0;
+    x->write.task = &job->row;
+    x->job = job;
+    job->to_row = true;
+    return HF_OK;
+}
+
+int
+job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
+                 struct err *err)
+{
+    struct arena    *a = &live->run.arena;
+    struct extra    *x = row_extra(l, live, job, err);
+    struct task_row *row = x ? arena_alloc(a, sizeof(*row)) : NULL;
+
+    if (row == NULL)
+        return err_nomem(err);
+    *row = job->row;
+    row->claimed = false;
+    row->run_at_us = run_at_us;
+    row->id = NULL;
+    row->name = arena_strdup(a, job->row.name);
+    row->payload = arena_strdup(a, job->row.payload);
+    row->queue = arena_strdup(a, job->row.queue);
+    row->opts = arena_strdup(a, job->row.opts);
+    row->ref = arena_strdup(a, job->row.ref);
+    row->error_name = arena_strdup(a, job->error_name);
+    row->error_message = arena_strdup(a, job->error_message);
+    if (row->name == NULL || row->ref == NULL || (job->row.payload && row->payload == NULL) ||
+        (job->row.opts && row->opts == NULL))
+        return err_nomem(err);
+    x->write.task = row;
     return HF_OK;
 }
 
 /* ---- from slots ---- */
+
+struct node *
+lane_next_back(struct stack *done, struct node **back)
+{
+    if (*back == NULL)
+        *back = stack_take(done);
+    struct node *n = *back;
+    if (n)
+        *back = n->next;
+    return n;
+}
 
 static void
 note_returned(struct lane *l, struct job *job)
@@ -222,9 +248,8 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->jobs_done : &l->own_jobs;
 
-    for (struct node *n = stack_take(done), *next; n; n = next) {
+    for (struct node *n; (n = lane_next_back(done, &l->jobs_back));) {
         struct job *job = (struct job *)n; /* node is its first member */
-        next = n->next;
         *did = true;
         if (l->hold && l->hold(l->hold_arg)) {
             stack_push(done, n);
@@ -348,7 +373,7 @@ watch_slow(struct lane *l, int64_t now, struct err *err)
         job->is_slow = true;
         job_list_put(&l->slow, job);
         if (live && job->row.no == 0 && !job->to_row && !live->ended)
-            TRY(job_to_row(l, live, job, true, 0, err));
+            TRY(job_to_row(l, live, job, atomic_load(&job->begun_us) != 0, err));
     }
     return HF_OK;
 }

@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 
+enum { CACHE_BYTES = 128 * 1024 * 1024 };
+
 static void
 init_lists(struct live *live)
 {
@@ -99,6 +101,9 @@ live_free(struct lane *l, struct live *live)
             map_remove(&l->lives, live->run.row.no);
         if (l->suspect_live == live)
             l->suspect_live = NULL;
+        if (live->run.row.claimed)
+            l->n_claimed_turns--;
+        l->live_bytes -= live->bytes;
     }
     live_free_old(live);
     for (struct arrival *a = live->arrivals, *next; a; a = next) {
@@ -170,6 +175,14 @@ live_dirty(struct lane *l, struct live *live)
 }
 
 void
+live_weigh(struct lane *l, struct live *live)
+{
+    size_t bytes = sizeof(*live) + live->run.arena.total + live->run.out.size;
+    l->live_bytes += bytes - live->bytes;
+    live->bytes = bytes;
+}
+
+void
 live_park(struct lane *l, struct live *live)
 {
     if (live->in_lru)
@@ -179,7 +192,9 @@ live_park(struct lane *l, struct live *live)
     live->lru_next = NULL;
     *(l->lru_tail ? &l->lru_tail->lru_next : &l->lru_head) = live;
     l->lru_tail = live;
-    if (++l->n_lru > l->opt.cache_runs)
+    l->n_lru++;
+    live_weigh(l, live);
+    while (l->n_lru > l->opt.cache_runs || (l->n_lru > 0 && l->live_bytes > CACHE_BYTES))
         live_free(l, l->lru_head);
 }
 

@@ -103,6 +103,11 @@ lane_dispatch_turns(struct lane *l, bool *did, struct err *err)
             l->suspect_live = live;
         }
         if (must_claim(l, live)) {
+            if (l->n_claimed_turns >= (size_t)l->opt.slots) { /* a crash is to name few */
+                live_ready(l, live);
+                continue;
+            }
+            l->n_claimed_turns++;
             live->run.row.claimed = true;
             live_dirty(l, live);
             *did = true;
@@ -156,8 +161,7 @@ starts_as_row(const struct lane *l, const struct live *live, const struct job *j
 {
     const char *queue = job->row.queue;
     return (queue && live->run.row.queue && strcmp(queue, live->run.row.queue) != 0) ||
-           job->policy.on_crash == HF_FAIL || job->handler == NULL ||
-           l->n_jobs > l->opt.local_max || lane_is_careful(l, live->run.row.no);
+           job->policy.on_crash == HF_FAIL || job->handler == NULL || l->n_jobs > l->opt.local_max;
 }
 
 static struct job *
@@ -213,12 +217,13 @@ start_task(struct lane *l, struct live *live, struct call *c, struct err *err)
     bool here = job->handler && l->n_jobs <= l->opt.local_max &&
                 (job->row.queue == NULL || live->run.row.queue == NULL ||
                  strcmp(job->row.queue, live->run.row.queue) == 0);
-    TRY(job_to_row(l, live, job, here, 0, err));
-    if (!here) { /* it comes back through the fetch when there is room for it */
-        c->job = NULL;
-        live->jobs--;
-        lane_forget_job(l, job);
-    }
+    if (here)
+        return job_to_row(l, live, job, true, err);
+    TRY(job_leave_as_row(l, live, job, 0,
+                         err)); /* it comes back through the fetch when there is room for it */
+    c->job = NULL;
+    live->jobs--;
+    lane_forget_job(l, job);
     return HF_OK;
 }
 
@@ -242,15 +247,7 @@ take_to_start(struct lane *l, struct live *live, bool closing, struct err *err)
         } else if (c->kind == CALL_TASK && !closing && !c->closed && !c->settled) {
             TRY(start_task(l, live, c, err));
         } else if (!c->closed) {
-            const char  *ref = call_ref(c, &r->arena);
-            struct event e = {.kind = EVENT_ERROR,
-                              .ref = ref,
-                              .code = HF_CANCELLED,
-                              .error_name = "cancelled",
-                              .time_ms = lane_now_us(l) / US_PER_MS};
-            if (ref == NULL)
-                return err_nomem(err);
-            TRY(run_record(r, &e, NULL, err));
+            TRY(live_call_cancelled(l, live, c, err));
         }
     }
     return HF_OK;
@@ -282,6 +279,8 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
     }
     if (r->custom_changed)
         r->row.custom = r->custom;
+    if (r->row.claimed)
+        l->n_claimed_turns--;
     r->row.claimed = false;
     if (again) {
         live->wants_turn = true;
@@ -335,9 +334,8 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
 
-    for (struct node *n = stack_take(done), *next; n; n = next) {
+    for (struct node *n; (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
-        next = n->next;
         *did = true;
         if (l->hold && l->hold(l->hold_arg)) {
             stack_push(done, n);
@@ -408,7 +406,7 @@ lane_watch_turns(struct lane *l, struct err *err)
         if (l->suspect_live == live)
             l->suspect_live = NULL;
         TRY(live_replace_by_stub(l, live, stub, err));
-        TRY(live_block(l, stub, err_name(HF_MISMATCH), message, err));
+        TRY(live_block(l, stub, "looping", message, err));
         TRY(pool_replace_turn_slot(l->pool, err));
     }
     return HF_OK;

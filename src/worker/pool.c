@@ -24,17 +24,22 @@ slot_cpu_us(const struct slot *s)
 
 /* ---- wake-ups ---- */
 
+/* Wakes one sleeper, unless as many are on their way as there are items. */
 static void
-wake_one(struct sleepers *s)
+wake_one(struct sleepers *s, size_t items)
 {
-    if (atomic_load(&s->count) == 0)
+    bool wake = false;
+
+    if (items == 0 || atomic_load(&s->count) == 0)
         return;
     pthread_mutex_lock(&s->mutex);
-    if (s->tickets < atomic_load(&s->count)) {
+    if (s->tickets < atomic_load(&s->count) && (size_t)s->tickets < items) {
         s->tickets++;
-        pthread_cond_signal(&s->cond);
+        wake = true;
     }
     pthread_mutex_unlock(&s->mutex);
+    if (wake)
+        pthread_cond_signal(&s->cond);
 }
 
 static void
@@ -116,6 +121,8 @@ wait_for_lease(struct pool *p)
 static void
 do_turn(struct slot *s, struct live *live, bool may_step)
 {
+    if (!may_start(s->pool, clock_steady_us()))
+        wait_for_lease(s->pool);
     s->pool->execute_turn(live, s, may_step);
     wake_lane(s->pool);
 }
@@ -127,8 +134,9 @@ do_job(struct slot *s, struct job *job)
     struct handler *h = job->handler;
     int             mean = atomic_load_explicit(&h->mean_us, memory_order_relaxed);
 
-    if (ring_count(p->tasks) > (mean > 0 && mean <= QUICK_US ? DEEP_QUEUE : 0))
-        wake_one(&p->task_sleepers);
+    size_t left = ring_count(p->tasks);
+    if (left > (mean > 0 && mean <= QUICK_US ? DEEP_QUEUE : 0))
+        wake_one(&p->task_sleepers, left);
     job->started_us = clock_steady_us();
     if (!may_start(p, job->started_us)) {
         wait_for_lease(p);
@@ -164,11 +172,10 @@ slot_main(void *arg)
             sleep_for_work(p, sleepers, ring);
         } else if (s->for_turns) {
             if (ring_count(ring) > DEEP_QUEUE)
-                wake_one(sleepers);
+                wake_one(sleepers, DEEP_QUEUE);
             do_turn(s, item, false);
         } else if ((uintptr_t)item & 1) {
-            if (ring_count(ring) > 0)
-                wake_one(sleepers);
+            wake_one(sleepers, ring_count(ring));
             do_turn(s, (struct live *)((uintptr_t)item & ~(uintptr_t)1), true);
         } else {
             do_job(s, item);
@@ -305,10 +312,8 @@ pool_put_turn(struct pool *p, struct live *live, bool may_step)
 void
 pool_wake(struct pool *p)
 {
-    if (ring_count(p->turns))
-        wake_one(&p->turn_sleepers);
-    if (ring_count(p->tasks))
-        wake_one(&p->task_sleepers);
+    wake_one(&p->turn_sleepers, ring_count(p->turns));
+    wake_one(&p->task_sleepers, ring_count(p->tasks));
 }
 
 size_t

@@ -29,10 +29,11 @@ struct slot {
     struct arena arena;
     _Atomic(struct live *)
         turn; /* the run whose turn is under way; whoever swaps it out decides its end */
-    _Atomic uint64_t turns; /* begun, written by the slot, read by the lane: the turn is still the same */
+    _Atomic uint64_t
+             turns; /* begun, written by the slot, read by the lane: the turn is still the same */
     uint64_t watched_turn; /* the lane's: seen at its last look, and the thread's CPU time then */
     int64_t  watched_cpu_us;
-    bool            lost;          /* the lane's: it does not count any more */
+    bool     lost; /* the lane's: it does not count any more */
 };
 
 enum { POOL_TURN_SLOTS = 2, POOL_SLOTS_MAX = 1024 };

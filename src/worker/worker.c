@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -16,7 +17,7 @@
 #include "base/mem.h"
 #include "worker/lane.h"
 
-enum { OWNER_POLL_MS = 250, DRAIN_CHECK_MS = 100, RENEWALS_A_LEASE = 3 };
+enum { OWNER_POLL_MS = 250, RETRY_MS = 100, DRAIN_CHECK_MS = 100, RENEWALS_A_LEASE = 3 };
 
 struct worker {
     hf             *h;
@@ -27,9 +28,10 @@ struct worker {
     struct buf      handlers;
     int             stop_fd;   /* becomes readable by hf_stop */
     int             signal_fd; /* -1 unless signals are handled */
-    sigset_t        old_mask;
-    int64_t         renewed_us, drain_check_us; /* steady */
-    int             told_owner;
+    int      wake_fd; /* an epoll of all that ends the lane\'s sleep: slots, stops, signals */
+    sigset_t old_mask;
+    int64_t  renewed_us, drain_check_us; /* steady */
+    int      told_owner;
 };
 
 /* ---- options ---- */
@@ -121,6 +123,8 @@ open_stops(struct worker *w, struct err *err)
 static void
 close_stops(struct worker *w)
 {
+    if (w->wake_fd >= 0)
+        close(w->wake_fd);
     if (w->stop_fd >= 0) {
         atomic_store(&w->h->stop_fd, -1);
         close(w->stop_fd);
@@ -189,7 +193,11 @@ check_drained(struct worker *w, bool *drained, struct err *err)
     if (!w->drain || !lane_is_quiet(l) || clock_steady_us() < w->drain_check_us)
         return HF_OK;
     w->drain_check_us = clock_steady_us() + DRAIN_CHECK_MS * US_PER_MS;
-    TRY(l->store->ops->pending(l->store, w->opt.queues, lane_now_us(l) + 3600 * US_PER_S, &p, err));
+    int rc =
+        l->store->ops->pending(l->store, w->opt.queues, lane_now_us(l) + 3600 * US_PER_S, &p, err);
+    if (rc == HF_UNAVAILABLE)
+        return HF_OK;
+    TRY(rc);
     if (p.tasks || p.running || p.due || p.inbox)
         return HF_OK;
     log_event(&w->h->log, LOG_INFO, "drained", "waiting=%lld paused=%lld blocked=%lld dead=%lld",
@@ -211,9 +219,13 @@ sleep_until_work(struct worker *w, struct err *err)
         deadline = w->drain_check_us;
     if (!pool_lane_sleeps(l->pool))
         return HF_OK;
-    int rc = l->store->ops->wait(l->store, l->wake_fd, deadline, err);
+    int rc = l->store->ops->wait(l->store, w->wake_fd, deadline, err);
     pool_lane_woke(l->pool);
     l->fetch_wanted = true;
+    if (rc == HF_UNAVAILABLE) { /* as the next commit will say */
+        pause_ms(w, RETRY_MS);
+        return HF_OK;
+    }
     return rc;
 }
 
@@ -230,10 +242,17 @@ serve(struct worker *w, struct err *err)
 
     for (;;) {
         bool idle, drained;
+        int  rc;
         if (stops(w))
             return HF_OK;
         TRY(renew(w, err));
-        TRY(lane_round(l, &idle, err));
+        rc = lane_round(l, &idle, err);
+        if ((rc == HF_UNAVAILABLE || rc == HF_NOMEM) &&
+            !stops(w)) { /* the store or memory comes back */
+            pause_ms(w, RETRY_MS);
+            continue;
+        }
+        TRY(rc);
         if (l->partitions_now != l->partitions_seen)
             TRY(acquire(w, err));
         if (l->n_lost && too_many_lost(w))
@@ -284,14 +303,27 @@ wind_down(struct worker *w, struct err *err)
         if (told && now > told + US_PER_S)
             return HF_OK;
         if (idle && pool_lane_sleeps(l->pool)) {
-            struct pollfd fds[3] = {{.fd = l->wake_fd, .events = POLLIN},
-                                    {.fd = w->stop_fd, .events = POLLIN},
-                                    {.fd = w->signal_fd, .events = POLLIN}};
-            poll(fds, 1, 50);
+            struct pollfd fd = {.fd = l->pool->wake_fd, .events = POLLIN};
+            poll(&fd, 1, 50);
             pool_lane_woke(l->pool);
         }
         TRY(renew(w, err));
     }
+}
+
+static int
+open_wake(struct worker *w, struct err *err)
+{
+    int fds[] = {w->lane.pool->wake_fd, w->stop_fd, w->signal_fd};
+
+    w->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+    for (size_t i = 0; w->wake_fd >= 0 && i < sizeof(fds) / sizeof(fds[0]); i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
+        if (fds[i] >= 0 && epoll_ctl(w->wake_fd, EPOLL_CTL_ADD, fds[i], &e))
+            return err_set(err, HF_UNAVAILABLE, "no epoll for the worker");
+    }
+    return w->wake_fd < 0 ? err_set(err, HF_UNAVAILABLE, "no file descriptor for the worker")
+                          : HF_OK;
 }
 
 static int
@@ -311,6 +343,7 @@ open_worker(struct worker *w, struct err *err)
     w->store->log = h->log;
     TRY(registry_describe(&h->registry, &w->handlers, err));
     TRY(lane_open(&w->lane, w->store, &h->registry, &h->log, &w->opt, err));
+    TRY(open_wake(w, err));
     w->lane.stop_wanted = stop_wanted;
     w->lane.stop_arg = w;
     return HF_OK;
@@ -326,7 +359,6 @@ work(struct worker *w, struct err *err)
     TRY(rc);
     w->renewed_us = 0;
     TRY(renew(w, err));
-    w->lane.wake_fd = w->lane.pool->wake_fd;
     log_event(&w->h->log, LOG_INFO, "started", "pid=%d slots=%d partitions=%zu", (int)getpid(),
               w->opt.slots, w->lane.n_partitions);
     rc = serve(w, err);
@@ -353,7 +385,7 @@ hf_run(hf *h, const hf_worker_opt *opt)
     if (w == NULL)
         return err_set(&err, HF_NOMEM, "out of memory"), handle_fail(h, &err);
     w->h = h;
-    w->stop_fd = w->signal_fd = -1;
+    w->stop_fd = w->signal_fd = w->wake_fd = -1;
     int rc = read_options(w, opt, &err);
     if (rc == HF_OK)
         rc = open_stops(w, &err);
@@ -361,9 +393,10 @@ hf_run(hf *h, const hf_worker_opt *opt)
         rc = open_worker(w, &err);
     if (rc == HF_OK)
         rc = work(w, &err);
-    bool stuck =
-        w->lane.pool &&
-        w->lane.handed.count + w->lane.slow.count + w->lane.abandoned.count + w->lane.n_lost > 0;
+    bool stuck = w->lane.pool && w->lane.handed.count + w->lane.slow.count +
+                                         w->lane.abandoned.count + w->lane.n_lost +
+                                         w->lane.n_lost_turns >
+                                     0;
     if (w->lane.store)
         lane_close(&w->lane, clock_steady_us() + (stuck ? 100 * US_PER_MS : 5 * US_PER_S));
     bool in_use = w->lane.pool != NULL; /* slots that do not come back still use it */
