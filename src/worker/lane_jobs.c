@@ -247,12 +247,15 @@ int
 lane_collect_jobs(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->jobs_done : &l->own_jobs;
+    struct node  *held = NULL;
+    int           rc = HF_OK;
 
-    for (struct node *n; (n = lane_next_back(done, &l->jobs_back));) {
+    for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->jobs_back));) {
         struct job *job = (struct job *)n; /* node is its first member */
         *did = true;
         if (l->hold && l->hold(l->hold_arg)) {
-            stack_push(done, n);
+            n->next = held;
+            held = n;
             continue;
         }
         if (job->abandoned) {
@@ -265,13 +268,10 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
         }
         note_returned(l, job);
         job->is_slow = false;
-        int rc = take_back(l, job, err);
-        if (rc) {
-            stack_give_back(done, next);
-            return rc;
-        }
+        rc = take_back(l, job, err);
     }
-    return HF_OK;
+    stack_give_back(done, held);
+    return rc;
 }
 
 /* ---- watching ---- */

@@ -333,25 +333,25 @@ int
 lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
+    struct node  *held = NULL;
+    int           rc = HF_OK;
 
-    for (struct node *n; (n = lane_next_back(done, &l->turns_back));) {
+    for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
         *did = true;
         if (l->hold && l->hold(l->hold_arg)) {
-            stack_push(done, n);
+            n->next = held;
+            held = n;
             continue;
         }
         l->n_turns--;
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;
-        int rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
-        if (rc) {
-            stack_give_back(done, next);
-            return rc;
-        }
+        rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
     }
-    return HF_OK;
+    stack_give_back(done, held);
+    return rc;
 }
 
 /* ---- the watchdog ---- */
