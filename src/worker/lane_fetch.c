@@ -183,7 +183,8 @@ lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *e
                                 "its worker died while it ran, and it is not to be repeated", err);
     if (job->row.claimed && job->policy.on_crash == HF_FAIL) /* begun, and its result is nowhere */
         return finish_unstarted(l, live, job, HF_LOST,
-                                "its result was lost on the way, and it is not to be repeated", err);
+                                "its result was lost on the way, and it is not to be repeated",
+                                err);
     if (job->policy.deadline_ms &&
         lane_now_us(l) >= job->created_us + job->policy.deadline_ms * US_PER_MS) {
         snprintf(message, sizeof(message), "not done within %lld ms",

@@ -36,6 +36,7 @@ live_add(struct lane *l, const struct run_row *row, struct live **out, struct er
     }
     init_lists(live);
     note_stored(live);
+    l->n_claimed_turns += row->claimed;
     *out = live;
     return HF_OK;
 }

@@ -391,7 +391,9 @@ lane_watch_turns(struct lane *l, struct err *err)
         TRY(live_make_stub(l, live, &stub, err));
         struct live *expected = live;
         if (!atomic_compare_exchange_strong(&s->turn, &expected, NULL)) {
-            live_free(l, stub); /* it came back just now */
+            stub->run.row.claimed =
+                false; /* it came back just now: the claim is still that of the other */
+            live_free(l, stub);
             continue;
         }
         s->lost = true;
