@@ -333,7 +333,8 @@ struct cursor {
     int64_t due_run_us, due_run_no;
 };
 
-/* A fetch that has gathered so much is cut off like one that has no room, but for the memory store. */
+/* A fetch that has gathered so much is cut off like one that has no room, but for the memory store.
+ */
 enum { FETCH_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* How many rows of a kind a fetch may bring, for each cursor. */

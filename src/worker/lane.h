@@ -204,10 +204,10 @@ int live_make_stub(struct lane *l, const struct live *live, struct live **out, s
 int live_replace_by_stub(struct lane *l, struct live *live, struct live *stub, struct err *err);
 
 /* lane_arrivals.c: what comes for a run from outside; kept until it is idle */
-int live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row *inbox,
-                struct job *job, struct err *err);
-int live_take_arrivals(struct lane *l, struct live *live, struct err *err);
-int live_take_due(struct lane *l, struct live *live, struct err *err);
+int  live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row *inbox,
+                 struct job *job, struct err *err);
+int  live_take_arrivals(struct lane *l, struct live *live, struct err *err);
+int  live_take_due(struct lane *l, struct live *live, struct err *err);
 void live_forget_arrivals(struct lane *l, struct live *live);
 /* Reads a run again that was with a slot when memory came into doubt. */
 int lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err);

@@ -314,36 +314,44 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
     default:
         run_take_back(r);
         live->forget = live->reload = true;
+        r->row.status = RUN_RUNNING; /* as it is read again, it has this turn to do */
         log_event(l->log, LOG_WARNING, "no_memory", "run=%s", r->row.id);
         return HF_OK;
     }
+}
+
+static int
+take_turn(struct lane *l, struct live *live, struct err *err)
+{
+    TRY(judge_turn(l, live, err));
+    TRY(live_take_arrivals(l, live, err));
+    live_dirty(l, live);
+    return HF_OK;
 }
 
 int
 lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
+    struct node  *held = NULL;
+    int           rc = HF_OK;
 
-    for (struct node *n; (n = lane_next_back(done, &l->turns_back));) {
+    for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
         *did = true;
         if (l->hold && l->hold(l->hold_arg)) {
-            stack_push(done, n);
+            n->next = held;
+            held = n;
             continue;
         }
         l->n_turns--;
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;
-        if (live->doomed) {
-            TRY(lane_replace_doomed(l, live, err));
-            continue;
-        }
-        TRY(judge_turn(l, live, err));
-        TRY(live_take_arrivals(l, live, err));
-        live_dirty(l, live);
+        rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
     }
-    return HF_OK;
+    stack_give_back(done, held);
+    return rc;
 }
 
 /* ---- the watchdog ---- */
