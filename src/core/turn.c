@@ -131,6 +131,8 @@ run_turn(struct run *r, hf_workflow_fn fn, const struct turn_env *env)
         r->end = TURN_STEP;
     r->waits_for = r->end == TURN_SUSPENDED && !wf.many_waits ? wf.waits_for : NULL;
     r->end_seen = wf.seen > r->horizon ? wf.seen : r->horizon;
+    if (wf.branches_seen > r->end_seen)
+        r->end_seen = wf.branches_seen;
     if (r->last_command > r->end_seen)
         r->end_seen = r->last_command;
     if (r->out.failed && r->end != TURN_NOMEM)
