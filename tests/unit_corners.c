@@ -329,7 +329,71 @@ TEST(branches_may_step_nest_and_compensate)
     CHECK_INT(steps, 2);
 }
 
+/* ---- logs that no command follows */
+
+static int
+logs_and_returns(hf_wf *wf, void *arg)
+{
+    HF_TRY(hf_sleep(wf, 100));
+    hf_log(wf, "branch %s", (const char *)arg);
+    return 0;
+}
+
+static int
+logs_in_branches(hf_wf *wf)
+{
+    hf_call calls[3];
+    HF_TRY(hf_branch_start(wf, logs_and_returns, "one", &calls[0]));
+    HF_TRY(hf_signal_start(wf, "s1", &calls[1]));
+    HF_TRY(hf_signal_start(wf, "s2", &calls[2]));
+    HF_TRY(hf_result(wf, calls[1], NULL));
+    hf_log(wf, "main");
+    HF_TRY(hf_result(wf, calls[2], NULL));
+    return hf_all(wf, calls, 3);
+}
+
+TEST(a_log_line_is_written_once_also_in_a_branch_that_ends_with_it)
+{
+    h = world_open();
+    runs_keep_log(h);
+    OK(h, hf_workflow(h, "w", 1, logs_in_branches));
+    OK(h, hf_start(h, "w", NULL, HF_OPT(.id = "r"), NULL));
+    OK(h, hf_test_advance(h, 100));
+    CHECK_INT(runs_logged("branch one"), 1);
+    OK(h, hf_send(h, "r", "other", NULL, NULL));
+    OK(h, hf_test_run(h));
+    CHECK_INT(runs_logged("branch one"), 1);
+    OK(h, hf_send(h, "r", "s1", NULL, NULL));
+    OK(h, hf_test_run(h));
+    OK(h, hf_send(h, "r", "other", NULL, NULL));
+    OK(h, hf_test_run(h));
+    CHECK_INT(runs_logged("main"), 1);
+    OK(h, hf_send(h, "r", "s2", NULL, NULL));
+    OK(h, hf_test_run(h));
+    CHECK_TEXT(status_of(h, "r"), "completed");
+    CHECK_INT(runs_logged("branch one"), 1);
+    CHECK_INT(runs_logged("main"), 1);
+}
+
 /* ---- order */
+
+static int
+notes_its_input(hf_wf *wf)
+{
+    return hf_task(wf, "note", hf_input(wf), NULL);
+}
+
+TEST(urgent_runs_overtake_a_backlog_of_others)
+{
+    h = world_open();
+    OK(h, hf_workflow(h, "w", 1, notes_its_input));
+    OK(h, hf_handler(h, "note", note, NULL, NULL));
+    OK(h, hf_start(h, "w", "bulk", HF_OPT(.class_ = HF_BULK), NULL));
+    OK(h, hf_start(h, "w", "normal", NULL, NULL));
+    OK(h, hf_start(h, "w", "urgent", HF_OPT(.class_ = HF_URGENT), NULL));
+    OK(h, hf_test_run(h));
+    CHECK_TEXT(trail, "urgent normal bulk ");
+}
 
 static int
 fans_out(hf_wf *wf)
