@@ -463,9 +463,8 @@ do_read(struct side *s, const struct operation *o)
     for (size_t i = 0; i < n; i++)
         put_dead(&s->answer, &dead[i]);
     put_code(s, ops->pending(s->client, o->items[2].queue, now_us, &p, &err), &err);
-    buf_printf(&s->answer, "%d %d %d %d %d %d %d %d %d\n", (int)p.tasks, (int)p.due_tasks,
-               (int)p.running, (int)p.due, (int)p.waiting, (int)p.paused, (int)p.blocked,
-               (int)p.inbox, (int)p.dead);
+    buf_printf(&s->answer, "%d %d %d %d %d %d %d %d\n", (int)p.tasks, (int)p.running, (int)p.due,
+               (int)p.waiting, (int)p.paused, (int)p.blocked, (int)p.inbox, (int)p.dead);
 }
 
 static void

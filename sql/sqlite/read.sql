@@ -103,20 +103,6 @@ select no, id, name, payload, opts, attempts, crashes, error_name, error_message
 -- index: primary key
 select count(*) from (select 1 from hf_task where no >= ?1 and no <= ?2 limit ?3);
 
--- name: count_undelayed
--- Tasks without a due time. ?1 from this number, ?2 up to, ?3 limit
--- index: primary key
-select count(*)
-  from (select 1 from hf_task
-         where no >= ?1 and no <= ?2 and run_at_us is null limit ?3);
-
--- name: count_due_tasks
--- ?1 partition, ?2 up to this time, ?3 limit
--- index: hf_task_due
-select count(*)
-  from (select 1 from hf_task indexed by hf_task_due
-         where no >> 48 = ?1 and run_at_us <= ?2 and run_at_us is not null limit ?3);
-
 -- name: count_dead
 -- index: primary key
 select count(*) from (select 1 from hf_dead where no >= ?1 and no <= ?2 limit ?3);

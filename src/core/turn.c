@@ -127,8 +127,8 @@ run_turn(struct run *r, hf_workflow_fn fn, const struct turn_env *env)
     r->end = wf.rc ? wf.end : judge(&wf, rc);
     if (wf.rc)
         r->end = wf.end;
-    if (r->end == TURN_SUSPENDED && wf.branch_steps && !wf.compensating)
-        r->end = TURN_STEP;
+    if (r->end == TURN_SUSPENDED && wf.wants_step)
+        r->end = TURN_STEP; /* what a branch asked for; the rest of the run waits */
     r->waits_for = r->end == TURN_SUSPENDED && !wf.many_waits ? wf.waits_for : NULL;
     r->end_seen = wf.seen > r->horizon ? wf.seen : r->horizon;
     if (wf.branches_seen > r->end_seen)

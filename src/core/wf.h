@@ -23,9 +23,9 @@ struct hf_wf {
     int                    poisoned; /* calls since */
     int                    shield;
     bool                   compensating, continued;
+    bool                   wants_step;    /* a branch, or the run itself, stopped before a step */
     const struct call     *waits_for;     /* what stopped the turn */
     bool                   many_waits;    /* or it may be something else */
-    bool                   branch_steps;  /* a branch was stopped before a step */
     uint32_t               seen;          /* order of the latest event that the code has acted on */
     uint32_t               branches_seen; /* the latest of those that branches have acted on */
     int64_t                now_ms;        /* its time */

@@ -127,7 +127,6 @@ hf_branch_start(hf_wf *wf, hf_branch_fn fn, void *arg, hf_call *call)
             c->message = wf->error_message;
         }
         wf->many_waits = wf->many_waits || wf->rc != 0;
-        wf->branch_steps = wf->branch_steps || (wf->rc != 0 && wf->end == TURN_STEP);
         wf->rc = 0; /* only the branch waits */
         wf->end = TURN_NONE;
         wf->poisoned = 0;

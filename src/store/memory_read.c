@@ -238,11 +238,8 @@ memory_pending(struct store *s, const char *queues, int64_t due_until_us, struct
     *out = (struct pending){0};
     EACH(db, TASKS, struct task_row, task)
     {
-        if (!db_is_listed(queues, task->queue))
-            continue;
-        count(&out->tasks);
-        if (task->run_at_us <= due_until_us)
-            count(&out->due_tasks);
+        if (db_is_listed(queues, task->queue))
+            count(&out->tasks);
     }
     EACH(db, RUNS, struct run_row, run)
     {

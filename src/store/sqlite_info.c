@@ -47,12 +47,9 @@ count_partition(struct sqlite *s, int32_t partition, int64_t due_until_us, struc
 {
     int64_t       waiting = p->waiting + p->due;
     sqlite3_stmt *due = sql_get(s, SQL_count_due, err);
-    sqlite3_stmt *due_tasks = sql_get(s, SQL_count_due_tasks, err);
-    if (due == NULL || due_tasks == NULL)
+    if (due == NULL)
         return err->code;
     TRY(count_rows(s, SQL_count_tasks, partition, &p->tasks, err));
-    TRY(count_rows(s, SQL_count_undelayed, partition, &p->due_tasks, err));
-    TRY(add_count(s, due_tasks, partition, due_until_us, &p->due_tasks, err));
     TRY(count_rows(s, SQL_count_dead, partition, &p->dead, err));
     TRY(count_rows(s, SQL_count_inbox, partition, &p->inbox, err));
     TRY(count_status(s, partition, RUN_RUNNING, &p->running, err));

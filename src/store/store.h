@@ -224,11 +224,10 @@ struct task_filter {
 
 /* What is left to do, for drain and doctor. Counts stop at 100,000. */
 struct pending {
-    int64_t tasks;     /* rows waiting, running or to be retried */
-    int64_t due_tasks; /* of these: all whose time is not later than asked */
-    int64_t running;   /* runs with status running */
-    int64_t due;       /* waiting runs with a timer not later than asked */
-    int64_t waiting;   /* other waiting runs */
+    int64_t tasks;   /* rows waiting, running or to be retried */
+    int64_t running; /* runs with status running */
+    int64_t due;     /* waiting runs with a timer not later than asked */
+    int64_t waiting; /* other waiting runs */
     int64_t paused, blocked;
     int64_t inbox; /* unread rows of live runs */
     int64_t dead;
@@ -470,9 +469,10 @@ int memory_store_open(const struct clock *clock, struct store **out, struct err 
 /*
  * Fault injection, for tests: wraps inner (and owns it). Before each verb that touches the store
  * `hook` is asked: FAULT_NONE, FAULT_BEFORE (HF_UNAVAILABLE, inner is not called), FAULT_AFTER
- * (inner is called, then HF_UNKNOWN), FAULT_REFUSE (cycle: HF_REFUSED for a unit it names).
+ * (inner is called, then HF_UNKNOWN), FAULT_LOST (HF_UNKNOWN, inner is not called), FAULT_REFUSE
+ * (cycle: HF_REFUSED for a unit it names).
  */
-enum fault { FAULT_NONE, FAULT_BEFORE, FAULT_AFTER, FAULT_REFUSE };
+enum fault { FAULT_NONE, FAULT_BEFORE, FAULT_AFTER, FAULT_LOST, FAULT_REFUSE };
 typedef enum fault (*fault_hook)(void *arg, const char *verb, struct batch *batch);
 int fault_store_open(struct store *inner, fault_hook hook, void *arg, struct store **out,
                      struct err *err);

@@ -246,6 +246,10 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
     for (struct node *n; (n = lane_next_back(done, &l->jobs_back));) {
         struct job *job = (struct job *)n; /* node is its first member */
         *did = true;
+        if (l->hold && l->hold(l->hold_arg)) {
+            stack_push(done, n);
+            continue;
+        }
         if (job->abandoned) {
             if (job->is_slow)
                 l->n_lost--;

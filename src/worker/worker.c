@@ -198,7 +198,7 @@ check_drained(struct worker *w, bool *drained, struct err *err)
     if (rc == HF_UNAVAILABLE)
         return HF_OK;
     TRY(rc);
-    if (p.due_tasks || p.running || p.due || p.inbox)
+    if (p.tasks || p.running || p.due || p.inbox)
         return HF_OK;
     log_event(&w->h->log, LOG_INFO, "drained", "waiting=%lld paused=%lld blocked=%lld dead=%lld",
               (long long)p.waiting, (long long)p.paused, (long long)p.blocked, (long long)p.dead);
@@ -393,9 +393,10 @@ hf_run(hf *h, const hf_worker_opt *opt)
         rc = open_worker(w, &err);
     if (rc == HF_OK)
         rc = work(w, &err);
-    bool stuck =
-        w->lane.pool &&
-        w->lane.handed.count + w->lane.slow.count + w->lane.abandoned.count + w->lane.n_lost + w->lane.n_lost_turns > 0;
+    bool stuck = w->lane.pool && w->lane.handed.count + w->lane.slow.count +
+                                         w->lane.abandoned.count + w->lane.n_lost +
+                                         w->lane.n_lost_turns >
+                                     0;
     if (w->lane.store)
         lane_close(&w->lane, clock_steady_us() + (stuck ? 100 * US_PER_MS : 5 * US_PER_S));
     bool in_use = w->lane.pool != NULL; /* slots that do not come back still use it */
