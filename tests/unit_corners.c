@@ -412,6 +412,87 @@ TEST(tasks_of_one_turn_start_in_the_order_of_their_calls)
     CHECK_TEXT(trail, "0 1 2 3 4 ");
 }
 
+/* ---- a failing main thread beside busy branches */
+
+static int
+busy_branch(hf_wf *wf, void *arg)
+{
+    for (int i = 0; i < 5; i++) {
+        int rc = hf_task(wf, "second", hf_sprintf(wf, "%s%d", (const char *)arg, i), NULL);
+        if (rc < 0)
+            return rc; /* and goes on after failures and cancels */
+    }
+    return 0;
+}
+
+static int
+fails_beside_branch(hf_wf *wf)
+{
+    hf_call call;
+    HF_TRY(hf_on_fail(wf, "note", "undo"));
+    HF_TRY(hf_branch_start(wf, busy_branch, "b", &call));
+    HF_TRY(hf_sleep(wf, 1500));
+    return hf_fail(wf, "over", "main is over");
+}
+
+/* A branch that does not look at its outcomes must not begin anything once its run is being undone.
+ */
+TEST(a_branch_begins_nothing_more_once_its_run_has_failed)
+{
+    start(fails_beside_branch, NULL);
+    for (int i = 0; i < 10; i++) {
+        OK(h, hf_test_advance(h, 500));
+        OK(h, hf_test_crash(h));
+    }
+    OK(h, hf_test_advance(h, HF_HOUR));
+    CHECK_TEXT(status_of(h, "r"), "failed");
+    CHECK_TEXT(message_of(h, "r"), "main is over");
+    CHECK_TEXT(trail, "b0 undo ");
+    CHECK_INT((int)task_rows(), 0);
+}
+
+static int
+sleepy_branch(hf_wf *wf, void *arg)
+{
+    HF_TRY(hf_sleep(wf, 1700));
+    return hf_task(wf, "note", arg, NULL);
+}
+
+static int
+fails_before_branch(hf_wf *wf)
+{
+    hf_call call;
+    HF_TRY(hf_on_fail(wf, "second", "undo"));
+    HF_TRY(hf_branch_start(wf, sleepy_branch, "late", &call));
+    HF_TRY(hf_sleep(wf, 1500));
+    return hf_fail(wf, "over", "main is over");
+}
+
+/* Its timer comes while the undoing is under way. */
+TEST(a_branch_that_wakes_during_compensation_begins_nothing)
+{
+    start(fails_before_branch, NULL);
+    for (int i = 0; i < 8; i++) {
+        OK(h, hf_test_advance(h, 500));
+        OK(h, hf_test_crash(h));
+    }
+    OK(h, hf_test_run(h));
+    CHECK_TEXT(status_of(h, "r"), "failed");
+    CHECK_TEXT(trail, "undo ");
+}
+
+TEST(a_cancel_ends_branches_and_main_thread_alike)
+{
+    start(fails_beside_branch, NULL);
+    OK(h, hf_cancel(h, "r", "c"));
+    OK(h, hf_test_run(h));
+    OK(h, hf_test_crash(h));
+    OK(h, hf_test_advance(h, HF_HOUR));
+    CHECK_TEXT(status_of(h, "r"), "cancelled");
+    CHECK_TEXT(trail, "undo ");
+    CHECK_INT((int)task_rows(), 0);
+}
+
 /* ---- steps and what comes before them */
 
 static int
