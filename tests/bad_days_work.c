@@ -192,6 +192,7 @@ TEST(a_workflow_that_loops_is_blocked_and_others_go_on)
     check_blocked("r1", "150 ms of CPU");
     check_blocked("r2", "150 ms of CPU");
     check_blocked("r3", "150 ms of CPU");
+    CHECK_TEXT(error_of(client, "r1"), "looping");
     check_neighbour("n2");
     worker_kill(worker);
 }

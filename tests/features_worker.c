@@ -53,6 +53,21 @@ calls_with_timeout(hf_wf *wf)
 }
 
 static int
+calls_with_deadline(hf_wf *wf)
+{
+    int rc = hf_task(wf, "sleepy", hf_input(wf), NULL, HF_OPT(.deadline_ms = 200));
+    HF_TRY(rc > 0 ? 0 : rc);
+    return hf_return(wf, hf_sprintf(wf, "%d %s", rc, hf_error_name(wf)));
+}
+
+static int
+compensates(hf_wf *wf)
+{
+    HF_TRY(hf_on_fail(wf, "sleepy", "{\"id\":\"undo\",\"ms\":0}"));
+    return hf_task(wf, "sleepy", hf_input(wf), NULL);
+}
+
+static int
 waits(hf_wf *wf)
 {
     HF_TRY(hf_signal(wf, "go", NULL));
@@ -65,6 +80,8 @@ offer(hf *h)
     OK(h, hf_workflow(h, "w", 1, calls_sleepy));
     OK(h, hf_workflow(h, "lossy", 1, calls_lossy));
     OK(h, hf_workflow(h, "timeout", 1, calls_with_timeout));
+    OK(h, hf_workflow(h, "deadline", 1, calls_with_deadline));
+    OK(h, hf_workflow(h, "compensates", 1, compensates));
     OK(h, hf_workflow(h, "waits", 1, waits));
     OK(h, hf_handler(h, "sleepy", sleepy, NULL, NULL));
 }
@@ -180,6 +197,59 @@ TEST(an_attempt_over_its_timeout_is_recorded_and_tried_again)
     CHECK_INT(effects("begin a 2"), 1);
     UNTIL(effects("cancelled a") == 2); /* they are told, and their slots come back */
     CHECK_INT(worker_stop(worker), 0);
+}
+
+TEST(a_deadline_ends_the_attempt_that_is_under_way)
+{
+    client = client_open();
+    pid_t worker = worker_start(offer, NULL);
+    OK(client, hf_start(client, "deadline", input("a", 5000), HF_OPT(.id = "r"), NULL));
+    OK(client, hf_wait(client, "r", 10000 * test_slowness(), NULL));
+    CHECK_TEXT(output_of(client, "r"), "2 timeout");
+    UNTIL(effects("cancelled a") == 1);
+    CHECK_INT(effects("begin a 2"), 0);
+    CHECK_INT(worker_stop(worker), 0);
+}
+
+/* The position of a line in the file of effects. */
+static int
+position(const char *line)
+{
+    FILE *f = fopen("effects", "r");
+    char  text[200];
+    int   at = 0, found = -1;
+    while (f && fgets(text, sizeof(text), f)) {
+        text[strcspn(text, "\n")] = '\0';
+        if (strcmp(text, line) == 0)
+            found = at;
+        at++;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* A task at work on behalf of a cancelled run is told, and is over before anything is undone. */
+TEST(a_running_task_is_told_of_its_runs_cancel_and_awaited_before_compensation)
+{
+    for (int spilled = 0; spilled < 2; spilled++) {
+        char id[20], begun[40], ended[40];
+        snprintf(id, sizeof(id), "r%d", spilled);
+        snprintf(begun, sizeof(begun), "begin %s 1", id);
+        snprintf(ended, sizeof(ended), "cancelled %s", id);
+        client = client_open();
+        pid_t worker = worker_start(offer, HF_WORKER(.slots = 2, .spill_ms = spilled ? 50 : 60000));
+        OK(client, hf_start(client, "compensates", input(id, 20000), HF_OPT(.id = id), NULL));
+        UNTIL(effects(begun) == 1);
+        sleep_ms(200);
+        OK(client, hf_cancel(client, id, "enough"));
+        GIVES(client, hf_wait(client, id, 10000 * test_slowness(), NULL), HF_CANCELLED);
+        CHECK_INT(effects(ended), 1);
+        CHECK_INT(effects("end undo"), 1 + spilled);
+        CHECK(position("begin undo 1") > position(ended));
+        CHECK_INT(worker_stop(worker), 0);
+        hf_close(client);
+    }
 }
 
 /* ---- rows */

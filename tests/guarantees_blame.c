@@ -172,6 +172,45 @@ TEST_WITHIN(g7_a_called_task_that_kills_its_worker_ends_with_crashed, 60)
     check_neighbours();
 }
 
+static int
+explodes_twice(hf_tk *tk, void *arg)
+{
+    (void)arg;
+    effect("twice");
+    if (effects("twice") < CRASHES)
+        segfault();
+    return hf_tk_return(tk, "well");
+}
+
+static int
+calls_twice(hf_wf *wf)
+{
+    const char *out;
+    HF_TRY(hf_task(wf, "twice", NULL, &out));
+    return hf_return(wf, out);
+}
+
+static void
+offer_twice(hf *h)
+{
+    offer(h);
+    OK(h, hf_workflow(h, "calls_twice", 1, calls_twice));
+    OK(h, hf_handler(h, "twice", explodes_twice, NULL, NULL));
+}
+
+/* Bad luck is no guilt: what does well in the end is as good as anything else. */
+TEST_WITHIN(g7_a_task_that_was_there_in_fewer_crashes_and_then_does_well_is_not_blamed, 60)
+{
+    client = client_open();
+    add_neighbours(0, NEIGHBOURS);
+    OK(client, hf_start(client, "calls_twice", NULL, HF_OPT(.id = "r"), NULL));
+    CHECK_INT(worker_drain_through_crashes(offer_twice,
+                                           HF_WORKER(.slots = 4, .max_crashes = CRASHES), CRASHES),
+              CRASHES - 1);
+    CHECK_TEXT(output_of(client, "r"), "well");
+    check_neighbours();
+}
+
 /* ---- 8: no worker for it */
 
 static int

@@ -469,6 +469,15 @@ run_needs_owner(const struct run *r)
     return false;
 }
 
+bool
+run_has_open_work(const struct run *r)
+{
+    for (const struct call *c = r->open; c; c = c->open_next)
+        if (c->kind == CALL_TASK || c->kind == CALL_CHILD)
+            return true;
+    return false;
+}
+
 size_t
 run_unread(const struct run *r)
 {

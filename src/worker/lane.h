@@ -80,9 +80,9 @@ struct live {
     int             stored_crashes;
     struct extra   *extras, **extras_end;
     struct arrival *arrivals, **arrivals_end;
-    struct job
-          *starting; /* called tasks to be handed out when the commit is done; linked by next */
-    size_t jobs;     /* in memory, of this run */
+    struct job *starting; /* called tasks to be handed out when the commit is done; newest first,
+                             linked by next */
+    size_t       jobs;    /* in memory, of this run */
     struct live *ready_next;
     struct live *dirty_next;
     struct live *lru_prev, *lru_next;

@@ -307,6 +307,24 @@ dismiss(struct lane *l, struct live *live, struct err *err)
     return rc;
 }
 
+/* In the order of their calls; the list has the newest first. */
+static void
+start_jobs(struct lane *l, struct live *live)
+{
+    struct job *list = NULL;
+
+    for (struct job *job = live->starting, *next; job; job = next) {
+        next = job->next;
+        job->next = list;
+        list = job;
+    }
+    live->starting = NULL;
+    for (struct job *next; list; list = next) {
+        next = list->next;
+        lane_queue_job(l, list);
+    }
+}
+
 static int
 stored_live(struct lane *l, struct live *live, struct err *err)
 {
@@ -325,11 +343,7 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     if (live->ended || live->forget)
         return dismiss(l, live, err);
     live_weigh(l, live);
-    while (live->starting) {
-        struct job *job = live->starting;
-        live->starting = job->next;
-        lane_queue_job(l, job);
-    }
+    start_jobs(l, live);
     if (live->workflow == NULL) { /* nobody here can go on with it */
         lane_note_no_worker(l, "workflow", r->row.workflow, r->row.version);
         live_drop(l, live);

@@ -299,7 +299,12 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
         return HF_OK;
     case TURN_CLOSING:
         r->horizon = r->end_seen;
-        return live_cancel_calls(l, live, true, err);
+        TRY(live_cancel_calls(l, live, true, err));
+        if (!run_has_open_work(r)) { /* what a branch asked for in this very turn did not begin */
+            live->wants_turn = true;
+            live_ready(l, live);
+        }
+        return HF_OK;
     case TURN_COMPLETED:
         return live_end(l, live, RUN_COMPLETED, EVENT_COMPLETED, err);
     case TURN_FAILED:
