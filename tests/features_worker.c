@@ -146,8 +146,8 @@ TEST(a_task_that_outlasts_the_grace_is_told_to_stop_and_repeated)
     CHECK_INT(effects("begin b 1"), 2);
 }
 
-/* A drain is for the end of a job: every task counts, also one that is to come, and no run that could
- * still do something within the hour is left behind. */
+/* A drain is for the end of a job: every task counts, also one that is to come, and no run that
+ * could still do something within the hour is left behind. */
 TEST(a_drain_ends_when_no_task_is_left_and_no_run_can_go_on_within_an_hour)
 {
     client = client_open();
