@@ -284,6 +284,7 @@ abandon(struct lane *l, struct job *job, const char *name, const char *message, 
     struct job *copy = job_copy(&job->row, job->id);
     if (copy == NULL)
         return err_nomem(err);
+    copy->bytes = job->bytes; /* it takes over what is counted for the job */
     copy->handler = job->handler;
     copy->policy = job->policy;
     copy->policy.no_retry = arena_strdup(&copy->arena, job->policy.no_retry);
