@@ -156,8 +156,6 @@ continues_by_signal(hf_wf *wf)
 /* A sender that repeats after a lost answer does not know how often the run has begun anew. */
 TEST(a_signal_key_is_known_also_after_continue_as_new)
 {
-    SKIP("TODO: hf_continue carries the keys of unread signals only: a repeated signal that was "
-         "read in an earlier execution is delivered again");
     start(continues_by_signal, NULL);
     OK(h, hf_send(h, "r", "next", NULL, HF_OPT(.key = "k")));
     OK(h, hf_test_run(h));

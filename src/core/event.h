@@ -31,6 +31,7 @@
     X(EVENT_FIRED, "fired", "its time has come, or that of a signal wait (r)")                     \
     X(EVENT_WAIT, "wait", "waits for a signal (r n w x)")                                          \
     X(EVENT_SIGNAL, "signal", "a signal came (n o y)")                                             \
+    X(EVENT_KEY, "key", "a signal with this key came in an execution before (y)")                  \
     X(EVENT_STEP, "step", "a step ran (r n o c e m)")                                              \
     X(EVENT_CHILD, "child", "a run was started by this one (r n d x)")                             \
     X(EVENT_CANCEL, "cancel", "somebody asked the run to stop (m)")                                \

@@ -39,6 +39,7 @@ struct job {
     bool abandoned; /* its result was recorded without it (timeout); the slot is lost until it
                        returns */
     bool         unwanted; /* its run has ended */
+    bool         released; /* only its claim is to be taken back */
     bool         to_row;   /* its row is in the next commit */
     bool         is_slow;  /* in the list of slow ones */
     int64_t      handed_us;

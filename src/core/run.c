@@ -248,15 +248,21 @@ apply_end(struct run *r, const struct event *e, struct err *err)
 }
 
 static int
+apply_key(struct run *r, const struct event *e, struct err *err)
+{
+    struct key *k = arena_zalloc(&r->arena, sizeof(*k));
+    if (k == NULL)
+        return err_nomem(err);
+    *k = (struct key){e->key, r->keys};
+    r->keys = k;
+    return HF_OK;
+}
+
+static int
 apply_signal(struct run *r, const struct event *e, struct err *err)
 {
-    if (e->key) {
-        struct key *k = arena_zalloc(&r->arena, sizeof(*k));
-        if (k == NULL)
-            return err_nomem(err);
-        *k = (struct key){e->key, r->keys};
-        r->keys = k;
-    }
+    if (e->key)
+        TRY(apply_key(r, e, err));
     for (struct call *c = r->open; c; c = c->open_next)
         if (c->kind == CALL_SIGNAL && !c->settled && strcmp(c->name, e->name) == 0) {
             c->output = e->output;
@@ -341,6 +347,9 @@ run_apply(struct run *r, const struct event *e, struct err *err)
         return apply_end(r, e, err);
     case EVENT_SIGNAL:
         return apply_signal(r, e, err);
+    case EVENT_KEY:
+        return e->key ? apply_key(r, e, err)
+                      : err_set(err, HF_CORRUPT, "history: a key without text");
     case EVENT_CANCEL:
         return apply_cancel(r, e);
     case EVENT_PATCH:

@@ -61,6 +61,8 @@ struct key { /* of a signal that came, whether taken or not */
     struct key *next;
 };
 
+enum { RUN_KEYS_MAX = 1000 }; /* so many of them go along with hf_continue, the latest */
+
 struct patch {
     const char   *label;
     struct patch *next;

@@ -197,6 +197,7 @@ void live_weigh(struct lane *l, struct live *live);         /* counts its bytes 
 void live_park(struct lane *l, struct live *live);          /* stored and waiting: may be evicted */
 struct extra *live_extra(struct live *live, uint32_t kind); /* NULL: out of memory */
 void          live_drop_extras(struct live *live);
+void live_give_up_rows(struct lane *l, struct live *live); /* extras, and jobs that wait for them */
 /* An event from outside for an idle live; says what is to be done next. */
 int live_record(struct lane *l, struct live *live, const struct event *e, struct err *err);
 /* A copy of what is stored, in place of one whose turn does not come back. */

@@ -48,10 +48,24 @@ add_unit(struct lane *l, struct live *live, struct job *job)
     return &l->units[l->n_units++];
 }
 
+/* A task that was claimed and has not begun: as if it had not been claimed. */
+static int
+add_released(struct lane *l, struct job *job, struct err *err)
+{
+    struct write *w = add_unit(l, NULL, job) ? add_write(l, WRITE_TASK) : NULL;
+    if (w == NULL)
+        return err_nomem(err);
+    job->row.claimed = false;
+    w->task = &job->row;
+    return HF_OK;
+}
+
 /* A standalone task that has ended: gone, tried again, or a dead letter. */
 static int
 add_finished(struct lane *l, struct job *job, struct err *err)
 {
+    if (job->released)
+        return add_released(l, job, err);
     int64_t delay_ms = job->retry_after_ms >= 0
                            ? job->retry_after_ms
                            : policy_delay_ms(&job->policy, job->attempt, id_random());
@@ -408,7 +422,7 @@ isolate(struct lane *l, uint32_t unit, struct err *err)
     if (u->live && !u->live->forget) {
         struct live  *live = u->live;
         struct write *w = replace_unit(l, unit, WRITE_RUN);
-        live_drop_extras(live);
+        live_give_up_rows(l, live);
         buf_clear(&live->run.out);
         live->ended = live->restart = false;
         live->run.row.output = NULL;

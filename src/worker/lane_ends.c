@@ -178,6 +178,28 @@ close_history(struct live *live, int event, int64_t now_ms, struct err *err)
     return HF_OK;
 }
 
+static bool
+is_unread(const struct run *r, const char *key)
+{
+    for (const struct signal *s = r->signals; s; s = s->next)
+        if (s->key && strcmp(s->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* Keys of signals that were read: a repeated one is still known for what it is. */
+static int
+carry_keys(struct run *next, const struct run *r, int64_t now_ms, struct err *err)
+{
+    size_t n = 0;
+    for (const struct key *k = r->keys; k && n < RUN_KEYS_MAX; k = k->next, n++) {
+        struct event e = {.kind = EVENT_KEY, .key = k->text, .time_ms = now_ms};
+        if (!is_unread(r, k->text))
+            TRY(run_record(next, &e, NULL, err));
+    }
+    return HF_OK;
+}
+
 /* The first events of the next execution. Unread signals go along. */
 static int
 begin_execution(struct run *next, const struct run *r, bool replaced, int64_t now_ms,
@@ -190,6 +212,8 @@ begin_execution(struct run *next, const struct run *r, bool replaced, int64_t no
         .input = replaced ? next->row.input : r->end_output,
     };
     TRY(run_record(next, &started, NULL, err));
+    if (!replaced)
+        TRY(carry_keys(next, r, now_ms, err));
     for (struct signal *s = r->signals; !replaced && s; s = s->next) {
         struct event e = {.kind = EVENT_SIGNAL,
                           .name = s->name,

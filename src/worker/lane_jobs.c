@@ -203,7 +203,12 @@ give_up(struct lane *l, struct job *job)
         if (live)
             live->jobs--;
     }
-    lane_forget_job(l, job);
+    if (job->row.no && job->row.claimed && atomic_load(&job->begun_us) == 0) {
+        job->released = true;
+        job_list_put(&l->finished, job);
+    } else {
+        lane_forget_job(l, job);
+    }
 }
 
 int

@@ -127,6 +127,19 @@ orphan(struct lane *l, struct job_list *list, int64_t run_no)
         }
 }
 
+void
+live_give_up_rows(struct lane *l, struct live *live)
+{
+    for (struct extra *x = live->extras; x; x = x->next) {
+        if (x->job == NULL || !x->job->to_row)
+            continue;
+        x->job->to_row = false;
+        if (x->job->handed_us == 0) /* in no list: it waited for its row */
+            lane_forget_job(l, x->job);
+    }
+    live_drop_extras(live);
+}
+
 /* Jobs of a run that leaves memory: those with slots go on, the others are forgotten. */
 static void
 orphan_jobs_of(struct lane *l, struct live *live)
@@ -144,10 +157,7 @@ orphan_jobs_of(struct lane *l, struct live *live)
             job_list_remove(queued[i], job);
             lane_forget_job(l, job);
         }
-    for (struct extra *x = live->extras; x; x = x->next)
-        if (x->job && x->job->to_row &&
-            x->job->handed_us == 0) /* in no list: it waits for its row */
-            lane_forget_job(l, x->job);
+    live_give_up_rows(l, live);
     while (live->starting) {
         struct job *job = live->starting;
         live->starting = job->next;
