@@ -175,6 +175,8 @@ find(struct cli *c, const char *id, struct entry *out)
         rc = s->ops->dead_get(s, id, &c->arena, &d, &c->err);
     if (rc == HF_OK)
         *out = from_dead(&d);
+    if (rc == HF_NOT_FOUND)
+        return err_set(&c->err, rc, "task %s: not found", id);
     return rc;
 }
 
