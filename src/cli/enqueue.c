@@ -60,9 +60,10 @@ show_progress(struct load *l, bool last)
 
     if (!isatty(STDERR_FILENO) || (!last && now_us - l->shown_us < 100 * US_PER_MS))
         return;
-    if (!last || l->shown_us > 0)
-        fprintf(stderr, "\r%s%s", format_count((int64_t)l->stored, "task", count),
-                last ? "\n" : "");
+    if (!last)
+        fprintf(stderr, "\r%s", format_count((int64_t)l->stored, "task", count));
+    else if (l->shown_us > 0)
+        fputs("\r\033[K", stderr); /* what is printed next says it */
     l->shown_us = now_us;
 }
 
@@ -163,11 +164,11 @@ enqueue_many(struct cli *c, const hf_opt *opt)
     };
     char count[TIME_SIZE];
     int  rc = l.inputs && l.ids ? load_all(&l) : cli_nomem(c);
+    show_progress(&l, true);
     if (rc == HF_OK || l.stored > 0)
         print_end(&l);
     if (!c->json) /* nobody reads a hundred thousand ids: --json has them */
         puts(format_count((int64_t)l.stored, "task", count));
-    show_progress(&l, true);
     if (rc && l.stored > 0) {
         char text[sizeof(c->err.text)];
         memcpy(text, c->err.text, sizeof(text));

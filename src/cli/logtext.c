@@ -15,7 +15,7 @@ static const struct sentence {
 } sentences[] = {
     {"started", NULL, "serving {partitions#queue} with {slots#slot}, process {pid}"},
     {"stopped", NULL, "stopped after {tasks#task}, {turns#turn} of runs and {commits#commit}"},
-    {"owner", NULL, "waiting: another process owns the queues: {message}"},
+    {"owner", NULL, "waiting for the present owner to end: {message}"},
     {"signal", NULL, "told to stop by signal {number}; running tasks get their grace"},
     {"drained", NULL,
      "nothing is left to do within an hour: {waiting#run} waiting, {paused} paused, {blocked} "
@@ -71,6 +71,8 @@ put_value(struct buf *b, const char *fields, const char *name, size_t name_len)
         return;
     }
     if (noun == NULL) {
+        while (len > 0 && value[len - 1] == ' ')
+            len--;
         for (size_t i = 0; i < len; i++)
             buf_putc(b, (unsigned char)value[i] < 0x20 || value[i] == 0x7f ? ' ' : value[i]);
         return;

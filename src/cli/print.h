@@ -29,8 +29,8 @@ void put_error_member(struct buf *b, const char *name, const char *error, const 
 /* Writes the buffer and a newline to standard output, and releases it. */
 int print_buf(struct cli *c, struct buf *b);
 
-/* Text for people, on one line: control characters become spaces, what is over max columns is cut.
- */
+/* Text for people, on one line: control characters become spaces, blanks at its end are dropped,
+ * what is over max columns is cut. */
 void print_text(const char *text, size_t max);
 /* Columns that a text takes. */
 size_t text_width(const char *text);

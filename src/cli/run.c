@@ -39,9 +39,12 @@ tell_rest(const hf_info *info)
     bool        blocked = strcmp(info->status, "blocked") == 0;
 
     fprintf(stderr, "holdfast: run %s is %s", info->id, info->status);
-    if (blocked && text)
-        for (fputs(": ", stderr); *text; text++)
-            fputc((unsigned char)*text < 0x20 ? ' ' : *text, stderr);
+    size_t len = blocked && text ? strlen(text) : 0;
+    while (len > 0 && text[len - 1] == ' ')
+        len--;
+    fputs(len > 0 ? ": " : "", stderr);
+    for (size_t i = 0; i < len; i++)
+        fputc((unsigned char)text[i] < 0x20 ? ' ' : text[i], stderr);
     fputs("; still waiting\n", stderr);
 }
 

@@ -65,7 +65,10 @@ print_text(const char *text, size_t max)
     bool   cut = text_width(text) > max;
     size_t room = cut && max > 3 ? max - 3 : max;
 
-    for (size_t n = 0; *text; text++) {
+    size_t left = strlen(text);
+    while (left > 0 && (unsigned char)text[left - 1] <= ' ')
+        left--;
+    for (size_t n = 0; left > 0; text++, left--) {
         unsigned char ch = (unsigned char)*text;
         if ((ch & 0xc0) != 0x80 && ++n > room)
             break;

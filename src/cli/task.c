@@ -183,8 +183,11 @@ find(struct cli *c, const char *id, struct entry *out)
 static void
 print_line(const char *name, const char *text)
 {
-    if (text)
-        printf("  %s%-9s%s %s\n", paint(PAINT_DIM), name, paint(PAINT_OFF), text);
+    if (text) {
+        printf("  %s%-9s%s ", paint(PAINT_DIM), name, paint(PAINT_OFF));
+        print_text(text, SIZE_MAX);
+        putchar('\n');
+    }
 }
 
 static int
@@ -207,8 +210,10 @@ show_task(struct cli *c, const char *id)
     print_line("created", format_time(e.created_us / US_PER_MS, at));
     print_line("due", e.due_us ? format_time(e.due_us / US_PER_MS, at) : NULL);
     print_line("died", e.died_us ? format_time(e.died_us / US_PER_MS, at) : NULL);
-    print_line("error", e.error_name);
-    print_line("", e.error_message);
+    print_line("error", e.error_name && e.error_message
+                            ? arena_printf(&c->arena, "%s: %s", e.error_name, e.error_message)
+                        : e.error_name ? e.error_name
+                                       : e.error_message);
     return HF_OK;
 }
 

@@ -64,10 +64,12 @@ print_head(const struct view *v)
     print_field("says", r->custom);
     print_field("input", r->input);
     print_field("output", r->output);
-    if (r->error_name || r->error_message)
-        printf("  %s%-9s %s%s%s%s\n", paint(PAINT_RED), "error", r->error_name ? r->error_name : "",
-               r->error_name && r->error_message ? ": " : "",
-               r->error_message ? r->error_message : "", paint(PAINT_OFF));
+    if (r->error_name || r->error_message) {
+        printf("  %s%-9s %s%s", paint(PAINT_RED), "error", r->error_name ? r->error_name : "",
+               r->error_name && r->error_message ? ": " : "");
+        print_text(r->error_message ? r->error_message : "", SIZE_MAX);
+        printf("%s\n", paint(PAINT_OFF));
+    }
 }
 
 /* Where a moment lies on the bar. */
@@ -118,7 +120,8 @@ put_outcome(struct buf *b, const struct item *i)
     if (i->detached)
         buf_puts(b, "on its own");
     else if (i->open)
-        buf_puts(b, i->kind == EVENT_CALL && i->task == NULL ? "running" : "waiting");
+        buf_puts(b, i->kind == EVENT_CALL && (i->task == NULL || i->task->claimed) ? "running"
+                                                                                   : "waiting");
     else if (i->code == HF_OK)
         buf_puts(b, i->kind == EVENT_TIMER ? "fired" : i->kind == EVENT_WAIT ? "came" : "done");
     else
