@@ -145,8 +145,8 @@ print_summary(const struct demo *d, const struct ledger *l, const struct tally *
     char took[TIME_SIZE], count[TIME_SIZE];
 
     printf("\n%s: %zu completed, %zu declined, %zu rejected by the clerk\n",
-           format_count((int64_t)d->n_orders, "order", count),
-           t->completed, t->declined, t->rejected);
+           format_count((int64_t)d->n_orders, "order", count), t->completed, t->declined,
+           t->rejected);
     printf("compensated: %zu refunds, %zu releases\n", t->refunded, t->released);
     printf(
         "the worker was killed %d times; the ledger has %zu lines, %zu of them repeated attempts\n",
