@@ -6,7 +6,7 @@
 #   src/{base,core,store,client,worker,testing}/*.c   the library
 #   src/cli/*.c                                       the command
 #   examples/NAME/*.c                                 a module, build/examples/NAME.so
-#   tests/{unit,suite,sim,fuzz,cli}_*.c               a test program each
+#   tests/{unit,suite,sim,fuzz,cli}_*.c, tests/{guarantees,features,bad_days}_*.c   a test program each
 #   tests/store_*.c                                   the store suite, linked to STORE_SUITES
 #   tests/*.c otherwise                               helpers of all test programs
 #   tests/*.sh, tests/*.t                             test scripts, executable, TAP
@@ -51,7 +51,7 @@ ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 LIB_SRC  := $(wildcard $(patsubst %,src/%/*.c,base core store client worker testing))
 CLI_SRC  := $(wildcard src/cli/*.c)
-TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli))
+TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli guarantees features bad_days))
 STORE_SUITE_SRC := $(wildcard tests/store_*.c)
 HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC),$(wildcard tests/*.c))
 BENCH_SRC  := $(wildcard bench/*.c)

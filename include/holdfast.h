@@ -476,7 +476,7 @@ typedef struct hf_worker_opt {
     int64_t
         lease_ms; /* 10 s by default; a stopped SQLite owner keeps the file whatever its lease */
     int64_t grace_ms;   /* how long hf_stop waits for running tasks; 10 s by default */
-    int     drain;      /* 1: return 0 when nothing is left to do within an hour */
+    int     drain;      /* 1: return 0 when no task is left and no run can go on within an hour */
     int handle_signals; /* 1: SIGTERM and SIGINT stop the worker; a second one stops it at once */
     int max_crashes; /* a task or run that was there in so many crashes is set aside; 5 by default
                       */
@@ -520,7 +520,8 @@ HF_API HF_MUST int hf_test_advance(hf *h, int64_t ms);
  * handler. */
 HF_API HF_MUST int
 hf_test_fake(hf *h, const char *task, const char *output, const char *error_name);
-/* Forgets everything in memory, as a crash would, and begins again from the store. */
+/* Forgets everything in memory, as a crash would, and begins again from the store. More workflows
+ * and handlers may be offered then, as after a deploy. */
 HF_API HF_MUST int hf_test_crash(hf *h);
 HF_API int64_t     hf_test_now(const hf *h);
 /* How often a task was started. */

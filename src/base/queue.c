@@ -66,3 +66,12 @@ stack_take(struct stack *s)
     }
     return reversed;
 }
+
+void
+stack_give_back(struct stack *s, struct node *list)
+{
+    for (struct node *next; list; list = next) {
+        next = list->next;
+        stack_push(s, list);
+    }
+}

@@ -35,5 +35,6 @@ struct stack {
 
 void         stack_push(struct stack *s, struct node *n);
 struct node *stack_take(struct stack *s); /* all, in the order in which they were pushed */
+void         stack_give_back(struct stack *s, struct node *list); /* pushes each */
 
 #endif

@@ -30,7 +30,7 @@ OPTIONS(worker_options) = {
     {"slots", OPTION_COUNT, "N", "threads for tasks (16)"},
     {"lease", OPTION_DURATION, "DURATION", "how long the store waits for a silent worker (10s)"},
     {"grace", OPTION_DURATION, "DURATION", "how long a stop waits for running tasks (10s)"},
-    {"drain", OPTION_FLAG, NULL, "exit when nothing is left to do within an hour"},
+    {"drain", OPTION_FLAG, NULL, "exit when no task is left and no run can go on within an hour"},
     {"max-crashes", OPTION_COUNT, "N", "work that was there in so many crashes is set aside (5)"},
     {"verbose", OPTION_FLAG, NULL, "log debug lines too"},
     END};

@@ -35,11 +35,11 @@ print_usage(FILE *to)
             "$HOLDFAST_STORE, else sqlite:holdfast.db. `holdfast COMMAND --help` says more.\n\n");
     for (const struct command *k = commands; k->name; k++)
         fprintf(to, "  %-11s %s\n", k->name, k->help);
-    fprintf(to, "\n%s\nexit status:\n  0   done\n", values_text);
+    fprintf(to, "\n%s\nexit status:\n    0   done\n", values_text);
 #define X(name, value, retry, exit_code, text)                                                     \
     if (value == HF_FAILED || value == HF_TIMEOUT || value == HF_CANCELLED ||                      \
         value == HF_INVALID || value == HF_NOT_FOUND || value == HF_UNAVAILABLE)                   \
-        fprintf(to, "  %-3d %s\n", exit_code, text);
+        fprintf(to, "    %-3d %s\n", exit_code, text);
 #include "base/errors.def"
 #undef X
 }

@@ -18,7 +18,8 @@ static const struct sentence {
     {"owner", NULL, "waiting for the present owner to end: {message}"},
     {"signal", NULL, "told to stop by signal {number}; running tasks get their grace"},
     {"drained", NULL,
-     "nothing is left to do within an hour: {waiting#run} waiting, {paused} paused, {blocked} "
+     "no task is left and no run can go on within an hour: {waiting#run} waiting, {paused} paused, "
+     "{blocked} "
      "blocked, {dead#dead letter}"},
     {"careful", NULL,
      "careful: {crashes#worker} of queue {queue} died; what was under way is noted before it runs"},

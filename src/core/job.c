@@ -126,7 +126,7 @@ hf_tk_return(hf_tk *tk, const char *output)
 void
 hf_tk_retry_after(hf_tk *tk, int64_t ms)
 {
-    tk->job->retry_after_ms = ms < 0 ? -1 : ms;
+    tk->job->retry_after_ms = ms < 0 ? -1 : ms < POLICY_TIME_MAX_MS ? ms : POLICY_TIME_MAX_MS;
 }
 
 void

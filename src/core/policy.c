@@ -50,6 +50,11 @@ policy_check(const hf_opt *o, struct err *err)
         return err_set(err, HF_INVALID, "timeout_ms, deadline_ms, delay_ms: not below 0");
     if (o->first_delay_ms < 0 || o->max_delay_ms < 0)
         return err_set(err, HF_INVALID, "first_delay_ms, max_delay_ms: not below 0");
+    const int64_t times[] = {o->timeout_ms, o->deadline_ms, o->delay_ms, o->first_delay_ms,
+                             o->max_delay_ms};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        if (times[i] > POLICY_TIME_MAX_MS)
+            return err_set(err, HF_INVALID, "%lld ms: at most 100 years", (long long)times[i]);
     if (!(o->factor == 0 || (o->factor >= 1 && o->factor <= 1000)))
         return err_set(err, HF_INVALID, "factor: %g, 1 to 1000", o->factor);
     if (!(o->jitter <= 1))
@@ -68,7 +73,8 @@ policy_delay_ms(const struct policy *p, int attempt, uint64_t random)
     if (!(wait < (double)p->max_delay_ms))
         wait = (double)p->max_delay_ms;
     double unit = (double)(random >> 11) / 9007199254740992.0; /* 2^53: [0, 1) */
-    return (int64_t)(wait * (1 + p->jitter * (2 * unit - 1)));
+    wait *= 1 + p->jitter * (2 * unit - 1);
+    return wait < (double)POLICY_TIME_MAX_MS ? (int64_t)wait : POLICY_TIME_MAX_MS;
 }
 
 static bool

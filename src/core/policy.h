@@ -11,6 +11,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* 100 years: the longest time that an option may ask for, so that no sum overflows. */
+#define POLICY_TIME_MAX_MS (100LL * 366 * HF_DAY)
+
 struct policy {
     int         max_attempts; /* -1: without limit */
     int64_t     first_delay_ms, max_delay_ms;

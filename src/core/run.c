@@ -318,6 +318,10 @@ run_apply(struct run *r, const struct event *e, struct err *err)
         [EVENT_CALL] = CALL_TASK,   [EVENT_TIMER] = CALL_TIMER, [EVENT_WAIT] = CALL_SIGNAL,
         [EVENT_CHILD] = CALL_CHILD, [EVENT_STEP] = CALL_STEP,
     };
+    bool needs_name = e->kind == EVENT_CALL || e->kind == EVENT_WAIT || e->kind == EVENT_CHILD ||
+                      e->kind == EVENT_STEP || e->kind == EVENT_SIGNAL || e->kind == EVENT_PATCH;
+    if (needs_name && e->name == NULL)
+        return err_set(err, HF_CORRUPT, "history: %s without a name", event_kind_name(e->kind));
     r->order++;
     r->history_events++;
     switch (e->kind) {
@@ -367,6 +371,16 @@ is_late(struct run *r, const struct event *e)
     return false;
 }
 
+/* What comes before the first turn stands behind the beginning, which gives the run its time. */
+static int
+record_start(struct run *r, int64_t time_ms, struct err *err)
+{
+    struct event e = {.kind = EVENT_STARTED, .version = r->row.version, .time_ms = time_ms};
+    TRY(run_apply(r, &e, err));
+    run_append(r, &e);
+    return HF_OK;
+}
+
 int
 run_record(struct run *r, const struct event *e, bool *taken, struct err *err)
 {
@@ -386,6 +400,8 @@ run_record(struct run *r, const struct event *e, bool *taken, struct err *err)
     }
     if (failed)
         return err_nomem(err);
+    if (r->order == 0 && e->kind != EVENT_STARTED)
+        TRY(record_start(r, e->time_ms, err));
     TRY(run_apply(r, &copy, err));
     run_append(r, &copy);
     return r->out.failed ? err_nomem(err) : HF_OK;
@@ -449,6 +465,15 @@ run_needs_owner(const struct run *r)
 {
     for (const struct call *c = r->open; c; c = c->open_next)
         if (c->kind == CALL_TASK && !c->sent)
+            return true;
+    return false;
+}
+
+bool
+run_has_open_work(const struct run *r)
+{
+    for (const struct call *c = r->open; c; c = c->open_next)
+        if (c->kind == CALL_TASK || c->kind == CALL_CHILD)
             return true;
     return false;
 }

@@ -156,7 +156,9 @@ void run_take_back(struct run *r);
 /* Earliest due time of open timers and signal waits, in ms; 0: none. */
 int64_t run_next_due_ms(const struct run *r);
 /* Whether an open call needs its owner's memory: a task that is no row. */
-bool   run_needs_owner(const struct run *r);
+bool run_needs_owner(const struct run *r);
+/* Whether tasks or children have not ended: they are awaited before compensation. */
+bool   run_has_open_work(const struct run *r);
 size_t run_unread(const struct run *r);
 
 #endif

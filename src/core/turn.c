@@ -41,15 +41,6 @@ find_left_over(hf_wf *wf)
     return false;
 }
 
-static bool
-has_open_calls(const struct run *r)
-{
-    for (const struct call *c = r->open; c; c = c->open_next)
-        if (c->kind == CALL_TASK || c->kind == CALL_CHILD)
-            return true;
-    return false;
-}
-
 /* Runs what hf_on_fail registered, newest first. Stops the turn until all is done. A failure is
  * noted and the rest goes on. */
 static void
@@ -61,7 +52,7 @@ compensate(hf_wf *wf)
 
     if (list == NULL)
         return;
-    if (run_find(r, "c.1") == NULL && has_open_calls(r)) {
+    if (run_find(r, "c.1") == NULL && run_has_open_work(r)) {
         wf_stop(wf, HF_SUSPENDED, TURN_CLOSING, NULL);
         return;
     }
@@ -127,8 +118,12 @@ run_turn(struct run *r, hf_workflow_fn fn, const struct turn_env *env)
     r->end = wf.rc ? wf.end : judge(&wf, rc);
     if (wf.rc)
         r->end = wf.end;
+    if (r->end == TURN_SUSPENDED && wf.wants_step)
+        r->end = TURN_STEP; /* what a branch asked for; the rest of the run waits */
     r->waits_for = r->end == TURN_SUSPENDED && !wf.many_waits ? wf.waits_for : NULL;
     r->end_seen = wf.seen > r->horizon ? wf.seen : r->horizon;
+    if (wf.branches_seen > r->end_seen)
+        r->end_seen = wf.branches_seen;
     if (r->last_command > r->end_seen)
         r->end_seen = r->last_command;
     if (r->out.failed && r->end != TURN_NOMEM)

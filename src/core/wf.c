@@ -93,6 +93,8 @@ wf_enter(hf_wf *wf, const char *function, int kind, const char *name, struct cal
         wf->error_message = r->cancel_reason;
         return HF_CANCELLED;
     }
+    if (!wf->compensating && wf->branch != r->main_branch && run_find(r, "c.1"))
+        return wf_suspend(wf, NULL); /* the run is being undone: branches begin nothing more */
     if (r->history_events >= HF_EVENTS_MAX || r->history_bytes + r->out.len >= HF_HISTORY_MAX)
         return wf_stop(
             wf, HF_TOO_BIG, TURN_BLOCKED,

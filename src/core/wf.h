@@ -23,11 +23,13 @@ struct hf_wf {
     int                    poisoned; /* calls since */
     int                    shield;
     bool                   compensating, continued;
-    const struct call     *waits_for;  /* what stopped the turn */
-    bool                   many_waits; /* or it may be something else */
-    uint32_t               seen;       /* order of the latest event that the code has acted on */
-    int64_t                now_ms;     /* its time */
-    int64_t                turn_ms;    /* when this turn began, 0 until asked for */
+    bool                   wants_step;    /* a branch, or the run itself, stopped before a step */
+    const struct call     *waits_for;     /* what stopped the turn */
+    bool                   many_waits;    /* or it may be something else */
+    uint32_t               seen;          /* order of the latest event that the code has acted on */
+    uint32_t               branches_seen; /* the latest of those that branches have acted on */
+    int64_t                now_ms;        /* its time */
+    int64_t                turn_ms;       /* when this turn began, 0 until asked for */
     const char            *output;
     const char            *error_name, *error_message;
     struct compensation   *compensations;

@@ -85,8 +85,10 @@ hf_step(hf_wf *wf, const char *name, hf_step_fn fn, void *arg, const char **out)
     TRY(wf_enter(wf, "hf_step", CALL_STEP, name, &c));
     if (c == NULL) {
         TRY(wf_check_name(wf, "hf_step", "step", name));
-        if (!wf->env->may_step || wf->run->out.len > 0)
+        if (!wf->env->may_step || wf->run->out.len > 0) {
+            wf->wants_step = true;
             return wf_stop(wf, HF_SUSPENDED, TURN_STEP, NULL);
+        }
         TRY(run_step(wf, name, fn, arg, &c));
     }
     return wf_outcome(wf, c, out);

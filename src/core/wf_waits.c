@@ -131,6 +131,8 @@ hf_branch_start(hf_wf *wf, hf_branch_fn fn, void *arg, hf_call *call)
         wf->end = TURN_NONE;
         wf->poisoned = 0;
     }
+    if (wf->seen > wf->branches_seen)
+        wf->branches_seen = wf->seen;
     restore_thread(wf, &saved);
     call->call = c;
     return wf->rc;

@@ -55,6 +55,8 @@ fail_after(const char *verb, struct err *err)
         enum fault fault = ask(s, #verb, NULL);                                                    \
         if (fault == FAULT_BEFORE)                                                                 \
             return fail_before(#verb, err);                                                        \
+        if (fault == FAULT_LOST)                                                                   \
+            return fail_after(#verb, err);                                                         \
         struct store *inner = inner_of(s);                                                         \
         int           rc = inner->ops->verb(inner, __VA_ARGS__, err);                              \
         return fault == FAULT_AFTER ? fail_after(#verb, err) : rc;                                 \
@@ -128,6 +130,8 @@ fault_cycle(struct store *s, struct batch *batch, struct cursor *cursors, size_t
     *out = (struct rows){.next_due_us = NEVER_US};
     if (fault == FAULT_BEFORE)
         return fail_before("cycle", err);
+    if (fault == FAULT_LOST)
+        return fail_after("cycle", err);
     if (fault == FAULT_REFUSE) /* the hook has set batch->refused */
         return err_set(err, HF_REFUSED, "cycle: injected fault, a unit is refused");
     struct store *inner = inner_of(s);

@@ -28,7 +28,7 @@ enum sql {
 enum {
     PAGE_SIZE = 4096,
     LOG_CHECKPOINT = 4 << 20,
-    LOG_RESTART = 64 << 20,
+    LOG_RESTART = 8 << 20,
     LOG_TRUNCATE = 256 << 20
 };
 

@@ -333,7 +333,8 @@ struct cursor {
     int64_t due_run_us, due_run_no;
 };
 
-/* A fetch that has gathered so much is cut off like one that has no room, but for the memory store. */
+/* A fetch that has gathered so much is cut off like one that has no room, but for the memory store.
+ */
 enum { FETCH_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* How many rows of a kind a fetch may bring, for each cursor. */
@@ -469,9 +470,10 @@ int memory_store_open(const struct clock *clock, struct store **out, struct err 
 /*
  * Fault injection, for tests: wraps inner (and owns it). Before each verb that touches the store
  * `hook` is asked: FAULT_NONE, FAULT_BEFORE (HF_UNAVAILABLE, inner is not called), FAULT_AFTER
- * (inner is called, then HF_UNKNOWN), FAULT_REFUSE (cycle: HF_REFUSED for a unit it names).
+ * (inner is called, then HF_UNKNOWN), FAULT_LOST (HF_UNKNOWN, inner is not called), FAULT_REFUSE
+ * (cycle: HF_REFUSED for a unit it names).
  */
-enum fault { FAULT_NONE, FAULT_BEFORE, FAULT_AFTER, FAULT_REFUSE };
+enum fault { FAULT_NONE, FAULT_BEFORE, FAULT_AFTER, FAULT_LOST, FAULT_REFUSE };
 typedef enum fault (*fault_hook)(void *arg, const char *verb, struct batch *batch);
 int fault_store_open(struct store *inner, fault_hook hook, void *arg, struct store **out,
                      struct err *err);

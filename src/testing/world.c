@@ -180,7 +180,8 @@ hf_test_crash(hf *h)
     int        rc = check_handle(h, &err);
     if (rc)
         return handle_fail(h, &err);
-    stop_working(h->test); /* without leave: the store counts a crash */
+    stop_working(h->test);      /* without leave: the store counts a crash */
+    h->registry.sealed = false; /* what comes now may be another program: a deploy */
     return HF_OK;
 }
 

@@ -43,13 +43,15 @@ lane_close(struct lane *l, int64_t deadline_us)
     if (l->pool)
         l->pool = NULL;
     lane_drop_all(l);
+    struct live *live;
+    for (size_t at = 0; (live = map_next(&l->lives, &at)); at = 0) {
+        live_forget_arrivals(l, live);
+        live_drop(l, live);
+    }
     struct job_list *lists[] = {&l->handed, &l->slow};
     for (size_t i = 0; i < 2; i++)
         for (struct job *job; (job = job_list_take(lists[i]));)
             lane_forget_job(l, job);
-    struct live *live;
-    for (size_t at = 0; (live = map_next(&l->lives, &at)); at = 0)
-        live_free(l, live);
     map_release(&l->lives);
     map_release(&l->rows);
     arena_release(&l->batch_arena);

@@ -80,9 +80,9 @@ struct live {
     int             stored_crashes;
     struct extra   *extras, **extras_end;
     struct arrival *arrivals, **arrivals_end;
-    struct job
-          *starting; /* called tasks to be handed out when the commit is done; linked by next */
-    size_t jobs;     /* in memory, of this run */
+    struct job *starting; /* called tasks to be handed out when the commit is done; newest first,
+                             linked by next */
+    size_t       jobs;    /* in memory, of this run */
     struct live *ready_next;
     struct live *dirty_next;
     struct live *lru_prev, *lru_next;
@@ -162,7 +162,10 @@ struct lane {
     bool     batch_waits;    /* the store did not take the batch: it is kept for the next round */
     uint32_t partitions_now; /* in the store, as the last fetch said */
     bool (*stop_wanted)(void *arg); /* asked while the store is not available */
-    void  *stop_arg;
+    void *stop_arg;
+    bool (*hold)(
+        void *arg); /* tests, with inline slots: what is done stays with its slot a while */
+    void  *hold_arg;
     size_t ended_in_batch;
     /* counters, for tests and the log */
     uint64_t n_commits, n_turns_run, n_jobs_run, n_rounds;
@@ -201,10 +204,15 @@ int live_make_stub(struct lane *l, const struct live *live, struct live **out, s
 int live_replace_by_stub(struct lane *l, struct live *live, struct live *stub, struct err *err);
 
 /* lane_arrivals.c: what comes for a run from outside; kept until it is idle */
-int live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row *inbox,
-                struct job *job, struct err *err);
-int live_take_arrivals(struct lane *l, struct live *live, struct err *err);
-int live_take_due(struct lane *l, struct live *live, struct err *err);
+int  live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row *inbox,
+                 struct job *job, struct err *err);
+int  live_take_arrivals(struct lane *l, struct live *live, struct err *err);
+int  live_take_due(struct lane *l, struct live *live, struct err *err);
+void live_forget_arrivals(struct lane *l, struct live *live);
+/* Reads a run again that was with a slot when memory came into doubt. */
+int lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err);
+/* The row of a job was to be made in the next commit, and is not needed now. */
+void live_unmake_row(struct live *live, struct job *job);
 
 /* lane_turns.c */
 void live_ready(struct lane *l, struct live *live); /* a turn, as soon as it can be */
@@ -219,6 +227,7 @@ int
 live_continue(struct lane *l, struct live *live, const struct inbox_row *replace, struct err *err);
 int live_block(struct lane *l, struct live *live, const char *name, const char *message,
                struct err *err);
+int live_call_cancelled(struct lane *l, struct live *live, const struct call *c, struct err *err);
 /* Asks open calls to stop. all: the shielded ones too. */
 int live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err);
 

@@ -23,10 +23,10 @@ delete_row(struct live *live, int64_t no, struct err *err)
     return HF_OK;
 }
 
-/* The row of a job was to be made in the next commit, and is not needed now. */
-static void
-unmake_row(struct live *live, struct job *job)
+void
+live_unmake_row(struct live *live, struct job *job)
 {
+    job->to_row = false;
     for (struct extra **p = &live->extras; *p; p = &(*p)->next)
         if ((*p)->write.kind == WRITE_TASK_NEW && (*p)->write.task == &job->row) {
             struct extra *x = *p;
@@ -95,7 +95,7 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
         live->jobs--;
     }
     if (job->to_row)
-        unmake_row(live, job);
+        live_unmake_row(live, job);
     live_dirty(l, live);
     int code = job->code;
     if (wanted && code == HF_FAILED && c->settled && c->code == HF_CANCELLED)
@@ -202,6 +202,21 @@ take_terminate(struct lane *l, struct live *live, const struct inbox_row *row, s
     return live_end(l, live, RUN_TERMINATED, EVENT_TERMINATED, err);
 }
 
+/* A turn that was claimed and has not begun does not come: it blocks no other suspect. */
+static void
+take_pause(struct lane *l, struct live *live)
+{
+    struct run_row *row = &live->run.row;
+    if (row->status == RUN_BLOCKED)
+        return;
+    row->status = RUN_PAUSED;
+    if (row->claimed)
+        l->n_claimed_turns--;
+    row->claimed = false;
+    if (l->suspect_live == live)
+        l->suspect_live = NULL;
+}
+
 static int
 take_resume(struct lane *l, struct live *live)
 {
@@ -231,8 +246,7 @@ take_inbox(struct lane *l, struct live *live, const struct inbox_row *row, struc
     case INBOX_TERMINATE:
         return take_terminate(l, live, row, err);
     case INBOX_PAUSE:
-        if (live->run.row.status != RUN_BLOCKED)
-            live->run.row.status = RUN_PAUSED;
+        take_pause(l, live);
         return HF_OK;
     case INBOX_RESUME:
         return take_resume(l, live);
@@ -341,4 +355,43 @@ live_take_arrivals(struct lane *l, struct live *live, struct err *err)
         TRY(rc);
     }
     return HF_OK;
+}
+
+void
+live_forget_arrivals(struct lane *l, struct live *live)
+{
+    for (struct arrival *a = live->arrivals, *next; a; a = next) {
+        next = a->next;
+        if (a->job)
+            lane_forget_job(l, a->job);
+        arena_release(&a->arena);
+        mem_free(a);
+    }
+    live->arrivals = NULL;
+    live->arrivals_end = &live->arrivals;
+}
+
+/* What came for a run of which memory was in doubt came after that, and is true. */
+int
+lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err)
+{
+    struct arrival *list = doomed->arrivals;
+    int64_t         no = doomed->run.row.no;
+
+    doomed->arrivals = NULL;
+    live_drop(l, doomed);
+    int rc = lane_load(l, &no, 1, err);
+    for (struct arrival *a = list, *next; a; a = next) {
+        next = a->next;
+        struct live *live = map_get(&l->lives, no);
+        if (rc == HF_OK && a->kind == ARRIVE_INBOX)
+            rc = lane_take_inbox(l, &a->inbox, err);
+        else if (rc == HF_OK && live)
+            rc = live_arrive(l, live, a->kind, NULL, a->job, err);
+        else if (a->job)
+            lane_forget_job(l, a->job);
+        arena_release(&a->arena);
+        mem_free(a);
+    }
+    return rc;
 }

@@ -165,9 +165,11 @@ add_live(struct lane *l, struct live *live, struct err *err)
     if (!live->ended && !live->forget)
         set_state(live);
     if (live->extras == NULL && live->run.out.len == 0 && !row_changed(live)) {
-        if (live->starting == NULL && !live->wants_step && !live->forget)
+        bool begins = live->starting || live->wants_step || live->forget;
+        if (!begins && live->jobs == 0 && live->run.row.status != RUN_RUNNING)
             live_park(l, live);
-        else if (add_unit(l, live, NULL) == NULL) /* nothing to store, but something to begin */
+        else if (begins &&
+                 add_unit(l, live, NULL) == NULL) /* nothing to store, but something to begin */
             return err_nomem(err);
         return HF_OK;
     }
@@ -287,9 +289,7 @@ dismiss(struct lane *l, struct live *live, struct err *err)
     if (live->ended)
         l->ended_in_batch++;
     else
-        for (struct arrival *a = live->arrivals; a; a = a->next)
-            if (a->job)
-                lane_forget_job(l, a->job); /* it is run again when the run goes on */
+        live_forget_arrivals(l, live); /* tasks are run again when the run goes on */
     if (live->reload)
         rc = add_reload(l, live->run.row.no, err);
     if (left)
@@ -307,6 +307,24 @@ dismiss(struct lane *l, struct live *live, struct err *err)
     return rc;
 }
 
+/* In the order of their calls; the list has the newest first. */
+static void
+start_jobs(struct lane *l, struct live *live)
+{
+    struct job *list = NULL;
+
+    for (struct job *job = live->starting, *next; job; job = next) {
+        next = job->next;
+        job->next = list;
+        list = job;
+    }
+    live->starting = NULL;
+    for (struct job *next; list; list = next) {
+        next = list->next;
+        lane_queue_job(l, list);
+    }
+}
+
 static int
 stored_live(struct lane *l, struct live *live, struct err *err)
 {
@@ -315,7 +333,8 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     buf_clear(&r->out);
     TRY(begin_extras(l, live, err));
     live_free_old(live);
-    assert(run_may_move(live->stored_status, r->row.status));
+    bool another_life = live->restart && run_has_ended(live->stored_status);
+    assert(run_may_move(another_life ? RUN_RUNNING : live->stored_status, r->row.status));
     live->stored_status = r->row.status;
     live->stored_wake_us = r->row.wake_us;
     live->stored_claimed = r->row.claimed;
@@ -324,11 +343,7 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     if (live->ended || live->forget)
         return dismiss(l, live, err);
     live_weigh(l, live);
-    while (live->starting) {
-        struct job *job = live->starting;
-        live->starting = job->next;
-        lane_queue_job(l, job);
-    }
+    start_jobs(l, live);
     if (live->workflow == NULL) { /* nobody here can go on with it */
         lane_note_no_worker(l, "workflow", r->row.workflow, r->row.version);
         live_drop(l, live);

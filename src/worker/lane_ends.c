@@ -24,6 +24,20 @@ cancel_child(struct live *live, struct call *c)
     return HF_OK;
 }
 
+/* A call that nobody works on has ended. */
+int
+live_call_cancelled(struct lane *l, struct live *live, const struct call *c, struct err *err)
+{
+    struct event e = {
+        .kind = EVENT_ERROR,
+        .ref = call_ref(c, &live->run.arena),
+        .code = HF_CANCELLED,
+        .error_name = "cancelled",
+        .time_ms = lane_now_us(l) / US_PER_MS,
+    };
+    return e.ref ? live_record(l, live, &e, err) : err_nomem(err);
+}
+
 /* Asks open calls to stop; those that are with nobody are over at once. `all`: the shielded too. */
 int
 live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err)
@@ -41,15 +55,7 @@ live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err)
             atomic_store(&((struct job *)c->job)->cancelled,
                          1); /* it comes back through the done stack, begun or not */
         } else if (c->kind == CALL_TASK) {
-            const char  *ref = call_ref(c, &r->arena);
-            struct event e = {.kind = EVENT_ERROR,
-                              .ref = ref,
-                              .code = HF_CANCELLED,
-                              .error_name = "cancelled",
-                              .time_ms = lane_now_us(l) / US_PER_MS};
-            if (ref == NULL)
-                return err_nomem(err);
-            TRY(live_record(l, live, &e, err));
+            TRY(live_call_cancelled(l, live, c, err));
         }
     }
     return HF_OK;
@@ -79,7 +85,11 @@ orphan_jobs(struct lane *l, struct live *live)
         job->unwanted = true;
         atomic_store(&job->cancelled, 1);
         live->jobs--;
-        if (job->row.no) {
+        if (job->to_row) {
+            live_unmake_row(live, job);
+            if (job->handed_us == 0) /* in no list: it waits for its row */
+                lane_forget_job(l, job);
+        } else if (job->row.no) {
             struct extra *x = live_extra(live, WRITE_TASK_DELETE);
             if (x) /* else the row is found to be stale when it is read again */
                 x->write.task = arena_zalloc(&live->run.arena, sizeof(struct task_row));
@@ -237,6 +247,8 @@ live_continue(struct lane *l, struct live *live, const struct inbox_row *replace
         mem_free(old);
         return rc;
     }
+    if (replace && live->run.row.claimed)
+        l->n_claimed_turns--;
     struct run next = old->run;
     old->run = live->run;
     old->next = live->old_runs;

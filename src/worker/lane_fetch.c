@@ -181,6 +181,10 @@ lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *e
     if (job->row.crashes > 0 && job->policy.on_crash == HF_FAIL)
         return finish_unstarted(l, live, job, HF_LOST,
                                 "its worker died while it ran, and it is not to be repeated", err);
+    if (job->row.claimed && job->policy.on_crash == HF_FAIL) /* begun, and its result is nowhere */
+        return finish_unstarted(l, live, job, HF_LOST,
+                                "its result was lost on the way, and it is not to be repeated",
+                                err);
     if (job->policy.deadline_ms &&
         lane_now_us(l) >= job->created_us + job->policy.deadline_ms * US_PER_MS) {
         snprintf(message, sizeof(message), "not done within %lld ms",
@@ -348,13 +352,11 @@ lane_drop_all(struct lane *l)
     }
     l->n_units = l->n_writes = 0;
     while ((live = map_next(&l->lives, &at))) {
+        live_forget_arrivals(l, live);
         if (live->place != LIVE_IDLE) {
             live->doomed = true;
             continue;
         }
-        for (struct arrival *a = live->arrivals; a; a = a->next)
-            if (a->job)
-                lane_forget_job(l, a->job);
         live_drop(l, live);
         at = 0;
     }

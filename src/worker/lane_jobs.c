@@ -210,8 +210,13 @@ int
 lane_deliver(struct lane *l, struct job *job, struct err *err)
 {
     if (job->call == NULL) { /* its run left memory meanwhile */
+        int rc = lane_load(l, &job->run_no, 1, err);
+        if (rc) { /* it comes back once more */
+            job_list_put(&l->handed, job);
+            stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+            return rc;
+        }
         l->n_orphans--;
-        TRY(lane_load(l, &job->run_no, 1, err));
     }
     struct live *live = map_get(&l->lives, job->run_no);
     if (live)
@@ -242,10 +247,17 @@ int
 lane_collect_jobs(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->jobs_done : &l->own_jobs;
+    struct node  *held = NULL;
+    int           rc = HF_OK;
 
-    for (struct node *n; (n = lane_next_back(done, &l->jobs_back));) {
+    for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->jobs_back));) {
         struct job *job = (struct job *)n; /* node is its first member */
         *did = true;
+        if (l->hold && l->hold(l->hold_arg)) {
+            n->next = held;
+            held = n;
+            continue;
+        }
         if (job->abandoned) {
             if (job->is_slow)
                 l->n_lost--;
@@ -256,9 +268,10 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
         }
         note_returned(l, job);
         job->is_slow = false;
-        TRY(take_back(l, job, err));
+        rc = take_back(l, job, err);
     }
-    return HF_OK;
+    stack_give_back(done, held);
+    return rc;
 }
 
 /* ---- watching ---- */
@@ -271,6 +284,7 @@ abandon(struct lane *l, struct job *job, const char *name, const char *message, 
     struct job *copy = job_copy(&job->row, job->id);
     if (copy == NULL)
         return err_nomem(err);
+    copy->bytes = job->bytes; /* it takes over what is counted for the job */
     copy->handler = job->handler;
     copy->policy = job->policy;
     copy->policy.no_retry = arena_strdup(&copy->arena, job->policy.no_retry);

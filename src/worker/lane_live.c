@@ -36,6 +36,7 @@ live_add(struct lane *l, const struct run_row *row, struct live **out, struct er
     }
     init_lists(live);
     note_stored(live);
+    l->n_claimed_turns += row->claimed;
     *out = live;
     return HF_OK;
 }
@@ -63,31 +64,6 @@ live_free_old(struct live *live)
     live->old_runs = NULL;
 }
 
-void
-live_free(struct lane *l, struct live *live)
-{
-    if (live == NULL)
-        return;
-    if (l) {
-        leave_lru(l, live);
-        if (map_get(&l->lives, live->run.row.no) == live)
-            map_remove(&l->lives, live->run.row.no);
-        if (l->suspect_live == live)
-            l->suspect_live = NULL;
-        if (live->run.row.claimed)
-            l->n_claimed_turns--;
-        l->live_bytes -= live->bytes;
-    }
-    live_free_old(live);
-    for (struct arrival *a = live->arrivals, *next; a; a = next) {
-        next = a->next;
-        arena_release(&a->arena);
-        mem_free(a);
-    }
-    run_release(&live->run);
-    mem_free(live);
-}
-
 /* The lists hold it no more. Linear, but rare: a live is in them only for the length of a round. */
 static void
 leave_lists(struct lane *l, struct live *live)
@@ -112,6 +88,32 @@ leave_lists(struct lane *l, struct live *live)
             ;
         live->dirty = false;
     }
+}
+
+void
+live_free(struct lane *l, struct live *live)
+{
+    if (live == NULL)
+        return;
+    if (l) {
+        leave_lists(l, live); /* a paused run may be listed as ready */
+        leave_lru(l, live);
+        if (map_get(&l->lives, live->run.row.no) == live)
+            map_remove(&l->lives, live->run.row.no);
+        if (l->suspect_live == live)
+            l->suspect_live = NULL;
+        if (live->run.row.claimed)
+            l->n_claimed_turns--;
+        l->live_bytes -= live->bytes;
+    }
+    live_free_old(live);
+    for (struct arrival *a = live->arrivals, *next; a; a = next) {
+        next = a->next;
+        arena_release(&a->arena);
+        mem_free(a);
+    }
+    run_release(&live->run);
+    mem_free(live);
 }
 
 static void
@@ -142,6 +144,10 @@ orphan_jobs_of(struct lane *l, struct live *live)
             job_list_remove(queued[i], job);
             lane_forget_job(l, job);
         }
+    for (struct extra *x = live->extras; x; x = x->next)
+        if (x->job && x->job->to_row &&
+            x->job->handed_us == 0) /* in no list: it waits for its row */
+            lane_forget_job(l, x->job);
     while (live->starting) {
         struct job *job = live->starting;
         live->starting = job->next;
@@ -152,7 +158,6 @@ orphan_jobs_of(struct lane *l, struct live *live)
 void
 live_drop(struct lane *l, struct live *live)
 {
-    leave_lists(l, live);
     if (live->jobs > 0)
         orphan_jobs_of(l, live);
     live_free(l, live);

@@ -179,16 +179,33 @@ find_orphan(struct lane *l, const struct live *live, const struct call *c)
     return NULL;
 }
 
+/* One that came back while the run was with its slot. */
+static struct job *
+find_arrived(const struct live *live, const struct call *c)
+{
+    char ref[HF_ID_SIZE];
+
+    snprintf(ref, sizeof(ref), "%s.%u", c->branch->path, c->n);
+    for (const struct arrival *a = live->arrivals; a; a = a->next)
+        if (a->kind == ARRIVE_RESULT && a->job->call == NULL &&
+            a->job->execution == live->run.row.execution && strcmp(a->job->row.ref, ref) == 0)
+            return a->job;
+    return NULL;
+}
+
 static int
 start_task(struct lane *l, struct live *live, struct call *c, struct err *err)
 {
     struct job *job = l->n_orphans ? find_orphan(l, live, c) : NULL;
 
-    if (job) { /* it runs already, from before the run left memory */
+    if (job)
+        l->n_orphans--;
+    else if (live->arrivals)
+        job = find_arrived(live, c);
+    if (job) { /* it runs already, from before the run left memory, or has run */
         job->call = c;
         c->job = job;
         live->jobs++;
-        l->n_orphans--;
         return HF_OK;
     }
     TRY(job_from_call(l, live, c, &job, err));
@@ -230,15 +247,7 @@ take_to_start(struct lane *l, struct live *live, bool closing, struct err *err)
         } else if (c->kind == CALL_TASK && !closing && !c->closed && !c->settled) {
             TRY(start_task(l, live, c, err));
         } else if (!c->closed) {
-            const char  *ref = call_ref(c, &r->arena);
-            struct event e = {.kind = EVENT_ERROR,
-                              .ref = ref,
-                              .code = HF_CANCELLED,
-                              .error_name = "cancelled",
-                              .time_ms = lane_now_us(l) / US_PER_MS};
-            if (ref == NULL)
-                return err_nomem(err);
-            TRY(run_record(r, &e, NULL, err));
+            TRY(live_call_cancelled(l, live, c, err));
         }
     }
     return HF_OK;
@@ -290,7 +299,12 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
         return HF_OK;
     case TURN_CLOSING:
         r->horizon = r->end_seen;
-        return live_cancel_calls(l, live, true, err);
+        TRY(live_cancel_calls(l, live, true, err));
+        if (!run_has_open_work(r)) { /* what a branch asked for in this very turn did not begin */
+            live->wants_turn = true;
+            live_ready(l, live);
+        }
+        return HF_OK;
     case TURN_COMPLETED:
         return live_end(l, live, RUN_COMPLETED, EVENT_COMPLETED, err);
     case TURN_FAILED:
@@ -305,34 +319,44 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
     default:
         run_take_back(r);
         live->forget = live->reload = true;
+        r->row.status = RUN_RUNNING; /* as it is read again, it has this turn to do */
         log_event(l->log, LOG_WARNING, "no_memory", "run=%s", r->row.id);
         return HF_OK;
     }
+}
+
+static int
+take_turn(struct lane *l, struct live *live, struct err *err)
+{
+    TRY(judge_turn(l, live, err));
+    TRY(live_take_arrivals(l, live, err));
+    live_dirty(l, live);
+    return HF_OK;
 }
 
 int
 lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
     struct stack *done = l->pool ? &l->pool->turns_done : &l->own_turns;
+    struct node  *held = NULL;
+    int           rc = HF_OK;
 
-    for (struct node *n; (n = lane_next_back(done, &l->turns_back));) {
+    for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
         *did = true;
+        if (l->hold && l->hold(l->hold_arg)) {
+            n->next = held;
+            held = n;
+            continue;
+        }
         l->n_turns--;
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;
-        if (live->doomed) {
-            int64_t no = live->run.row.no;
-            live_drop(l, live);
-            TRY(lane_load(l, &no, 1, err));
-            continue;
-        }
-        TRY(judge_turn(l, live, err));
-        TRY(live_take_arrivals(l, live, err));
-        live_dirty(l, live);
+        rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
     }
-    return HF_OK;
+    stack_give_back(done, held);
+    return rc;
 }
 
 /* ---- the watchdog ---- */
@@ -372,7 +396,9 @@ lane_watch_turns(struct lane *l, struct err *err)
         TRY(live_make_stub(l, live, &stub, err));
         struct live *expected = live;
         if (!atomic_compare_exchange_strong(&s->turn, &expected, NULL)) {
-            live_free(l, stub); /* it came back just now */
+            stub->run.row.claimed =
+                false; /* it came back just now: the claim is still that of the other */
+            live_free(l, stub);
             continue;
         }
         s->lost = true;

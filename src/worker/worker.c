@@ -393,9 +393,10 @@ hf_run(hf *h, const hf_worker_opt *opt)
         rc = open_worker(w, &err);
     if (rc == HF_OK)
         rc = work(w, &err);
-    bool stuck =
-        w->lane.pool &&
-        w->lane.handed.count + w->lane.slow.count + w->lane.abandoned.count + w->lane.n_lost + w->lane.n_lost_turns > 0;
+    bool stuck = w->lane.pool && w->lane.handed.count + w->lane.slow.count +
+                                         w->lane.abandoned.count + w->lane.n_lost +
+                                         w->lane.n_lost_turns >
+                                     0;
     if (w->lane.store)
         lane_close(&w->lane, clock_steady_us() + (stuck ? 100 * US_PER_MS : 5 * US_PER_S));
     bool in_use = w->lane.pool != NULL; /* slots that do not come back still use it */
