@@ -97,6 +97,16 @@ complains 'run o1 has not ended, it is running' 'and says how the run is'
 run wait nobody
 exits 66 'wait for an unknown run exits 66'
 
+run start order --id solo --store ages.db
+run show solo --store ages.db
+says '^solo  order  running, started [0-9.]+ m?s ago$' 'show: the age of a run that lives'
+run list --store ages.db
+says '^solo .* [0-9.]+ m?s so far$' 'list: what it took so far'
+says_not ' $' 'no line ends with a blank'
+run show solo --execution 2 --store ages.db
+exits 66 'show of an execution that is not there exits 66'
+complains 'run solo: there is no execution 2, the present one is 1' 'and says which is'
+
 # ---- telling runs something
 run signal o1 go '{"x":1}' --key k
 exits 0 'signal'
@@ -187,6 +197,41 @@ run doctor --json
 has '$j->{ok} ? 1 : 0' 0 'doctor --json'
 run start w --store clean.db --id x
 run terminate x --store clean.db
+run doctor --store nowhere/x.db
+exits 1 'doctor: no store there'
+says '^BAD   store       no store at nowhere/x.db' 'is a finding'
+says '^ +check the path' 'with advice'
+run doctor --store clean.db
+says '1 run and 0 tasks to do' 'counts agree with their nouns'
+truncate -s 300M clean.db-wal
+run doctor --store clean.db
+says '^BAD   size .* the log is very large$' 'a log that has grown very large is bad'
+cat > newer.c << 'END'
+#include <sqlite3.h>
+int main(int argc, char **argv) {
+    sqlite3 *db;
+    return argc != 2 || sqlite3_open(argv[1], &db) ||
+           sqlite3_exec(db, "update hf_migration set number = number + 1000", 0, 0, 0) ||
+           sqlite3_close(db);
+}
+END
+if cc -o newer newer.c -lsqlite3 2> /dev/null; then
+    run start w --store newer.db --id x
+    ./newer newer.db
+    run doctor --store newer.db
+    exits 1 'doctor: a newer schema'
+    says '^ +use the version of holdfast that made it' 'says what to do'
+fi
+run enqueue t --count 1 --store one.db
+prints '1 task' 'one task is not 1 tasks'
+run task show nobody
+exits 66 'task show of an unknown id exits 66'
+complains 'task nobody: not found' 'and says so'
 echo 'this is no database, and it is long enough to be looked at' > junk.db
 run list --store junk.db
 exits 74 'a file that is no store exits 74'
+run doctor --store junk.db
+exits 1 'doctor: no database'
+says '^BAD   store .*not a database' 'is a finding, too'
+run doctor --store junk.db --json
+has '$j->{checks}[0]{status}' bad 'as JSON'

@@ -26,6 +26,7 @@ worker --module module.so --slots 4 \
     --exec 'quiet=cat > /dev/null' \
     --exec 'env=echo "$HOLDFAST_TASK $HOLDFAST_ATTEMPT $HOLDFAST_TASK_ID"' \
     --exec 'three=echo one >&2; echo "no such customer" >&2; exit 3' \
+    --exec 'mute=cat > /dev/null; exit 4' \
     --exec 'again=echo x >> tries; [ $(wc -l < tries) -ge 2 ] || exit 75' \
     --exec 'suicide=echo y >> deaths; [ $(wc -l < deaths) -ge 2 ] || kill -9 $$' \
     --exec 'binary=printf "a\377b"' \
@@ -48,6 +49,8 @@ has '$j->{output} =~ /^env 1 \S+$/ ? 1 : 0' 1 'task, attempt and id are in the e
 call three
 has '$j->{error}{name}' exit 'another exit code fails the call'
 has '$j->{error}{message} =~ /exit code 3.*no such customer/ ? 1 : 0' 1 'with code and last words'
+call mute
+has '$j->{error}{message}' 'exit code 4 from `sh -c cat > /dev/null; exit 4`' 'without a word, the command is named'
 call again
 has '$j->{status}' completed 'exit code 75 is tried again'
 [ "$(wc -l < tries)" = 2 ]; result $? 'once'
@@ -92,4 +95,4 @@ PATH=$(dirname "$holdfast"):$PATH HOLDFAST=$holdfast "$root/examples/shell/run.s
 out=$(cat example.out)
 says '^words: 6$' 'examples/shell runs'
 says 'the second try did well' 'its second try does well'
-says 'broken .*dead .*exit code 3: no such customer' 'its last task is a dead letter'
+says 'broken .*dead .*exit code 3 from .*: no such customer' 'its last task is a dead letter'

@@ -96,6 +96,12 @@ run pause w4
 until_true 10 sh -c "'$holdfast' why w4 | grep -q paused"
 run why w4
 says 'run w4 is paused' 'why of a paused run'
+run wait w4 --timeout 600ms
+exits 3 'wait goes on for a paused run'
+grep -qx 'holdfast: run w4 is paused; still waiting' err.txt; result $? 'and says once that it is paused'
+[ "$(grep -c paused\; err.txt)" = 1 ]; result $? 'once'
+run doctor
+says '^note  paused      1 run: w4$' 'doctor names paused runs'
 run resume w4
 run signal w4 go 1
 run wait w4 --timeout 10s
@@ -108,6 +114,14 @@ run start noop --id t1 --if-exists replace --wait
 exits 0 'replace --wait waits for the new life'
 run show t1 --json
 has '$j->{workflow}' noop 'which took the place of the old'
+run show t1
+says 'execution 2; the previous life was replaced' 'show says that it did'
+says 'holdfast show t1 --execution 1' 'and how to see the old one'
+run show t1 --execution 1
+says '^t1  terminated after' 'whose history is there'
+says 'timer .* cancelled' 'with what it waited for'
+run show t1 --json
+has '$j->{replaced} && $j->{executions} == 2 ? 1 : 0' 1 'as JSON, too'
 run start nobody-has-it --id u1
 run why u1
 says 'no live worker offers workflow nobody-has-it' 'why names the workflow that nobody offers'
@@ -151,3 +165,46 @@ exits 0 'SIGTERM stops a worker, which exits 0'
 run start noop --wait --timeout 10s
 exits 0 'the second one takes over'
 kill -9 "$second"; wait "$second" 2> /dev/null
+
+# ---- a blocked run, and the log on a terminal
+cat > turns.c << 'END'
+#include <holdfast.h>
+#include <unistd.h>
+static int fickle(hf_wf *wf) {
+    if (access("changed", F_OK) == 0)
+        HF_TRY(hf_sleep(wf, 10));
+    else
+        HF_TRY(hf_task(wf, "noop", NULL, NULL));
+    return hf_signal(wf, "go", NULL);
+}
+int holdfast_module(hf *h);
+int holdfast_module(hf *h) { return hf_workflow(h, "fickle", 1, fickle); }
+END
+cc -std=c11 -shared -fPIC -I"$root/include" -o turns.so turns.c
+export HOLDFAST_STORE=blocked.db
+run start fickle --id b1
+worker --module turns.so --builtin noop
+until_true 10 sh -c "'$holdfast' why b1 | grep -q 'signal go'"
+stop_worker
+touch changed
+run signal b1 go
+run enqueue unknown-task
+if command -v script > /dev/null; then
+    script -qfc "exec '$holdfast' worker --module turns.so --builtin noop" pty.log < /dev/null > /dev/null &
+    workers+=("$!")
+    until_true 10 grep -q 'info    serving 1 queue with 16 slots, process [0-9]' pty.log
+    result $? 'on a terminal the log is sentences: it started'
+    until_true 10 grep -q 'error   run b1 (fickle) is blocked by HF_MISMATCH: .*; mend it' pty.log
+    result $? 'a run is blocked'
+    until_true 10 grep -q 'warning this worker does not offer task unknown-task' pty.log
+    result $? 'a task is not offered'
+    run wait b1 --timeout 400ms
+    exits 3 'wait goes on for a blocked run'
+    grep -qE '^holdfast: run b1 is blocked: .*; still waiting$' err.txt
+    result $? 'and says that it is blocked'
+    run doctor
+    says '^note  blocked     1 run: b1$' 'doctor names blocked runs'
+    kill -TERM "$(sed -n 's/.*process \([0-9]*\).*/\1/p' pty.log)"
+    until_true 10 grep -q 'info    stopped after ' pty.log
+    result $? 'it stopped'
+fi

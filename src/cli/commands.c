@@ -26,10 +26,10 @@ OPTIONS(worker_options) = {
     {"module", OPTION_TEXT, "FILE.so", "load workflows and tasks; may be repeated"},
     {"exec", OPTION_TEXT, "NAME=COMMAND", "offer a task that is a shell command; may be repeated"},
     {"builtin", OPTION_TEXT, "NAME", "noop, sleep, fail, fan-out, steps, with commas, or all"},
-    {"queue", OPTION_TEXT, "Q", "serve this queue only; may be repeated"},
+    {"queue", OPTION_TEXT, "QUEUE", "serve this queue only; may be repeated"},
     {"slots", OPTION_COUNT, "N", "threads for tasks (16)"},
-    {"lease", OPTION_DURATION, "10s", "how long the store waits for a silent worker"},
-    {"grace", OPTION_DURATION, "10s", "how long a stop waits for running tasks"},
+    {"lease", OPTION_DURATION, "DURATION", "how long the store waits for a silent worker (10s)"},
+    {"grace", OPTION_DURATION, "DURATION", "how long a stop waits for running tasks (10s)"},
     {"drain", OPTION_FLAG, NULL, "exit when no task is left and no run can go on within an hour"},
     {"max-crashes", OPTION_COUNT, "N", "work that was there in so many crashes is set aside (5)"},
     {"verbose", OPTION_FLAG, NULL, "log debug lines too"},
@@ -39,22 +39,22 @@ OPTIONS(start_options) = {
     {"id", OPTION_TEXT, "ID", "the run's id; made if not given"},
     {"input", OPTION_TEXT, "JSON", "the run's input"},
     {"wait", OPTION_FLAG, NULL, "wait for the end; exit as `holdfast wait`"},
-    {"timeout", OPTION_DURATION, "10s", "with --wait: the longest wait"},
+    {"timeout", OPTION_DURATION, "DURATION", "with --wait: the longest wait"},
     {"if-exists", OPTION_CHOICE, "fail|use|replace", "what to do if the id is taken"},
-    {"queue", OPTION_TEXT, "Q", "the queue (default)"},
+    {"queue", OPTION_TEXT, "QUEUE", "the queue (default)"},
     {"version", OPTION_COUNT, "N", "the workflow's version; the worker's newest if not given"},
     CLASS,
     JSON,
     END};
 
-OPTIONS(wait_options) = {{"timeout", OPTION_DURATION, "10s", "the longest wait"}, JSON, END};
+OPTIONS(wait_options) = {{"timeout", OPTION_DURATION, "DURATION", "the longest wait"}, JSON, END};
 
 OPTIONS(signal_options) = {
     {"payload", OPTION_TEXT, "JSON", "what the signal carries"},
     {"key", OPTION_TEXT, "KEY", "a repetition with the same key does nothing"},
     {"start", OPTION_TEXT, "WORKFLOW", "start the run with it if it does not live"},
     {"input", OPTION_TEXT, "JSON", "with --start: the run's input"},
-    {"queue", OPTION_TEXT, "Q", "with --start: the queue (default)"},
+    {"queue", OPTION_TEXT, "QUEUE", "with --start: the queue (default)"},
     END};
 
 OPTIONS(reason_options) = {{"reason", OPTION_TEXT, "TEXT", "is kept with the run"}, END};
@@ -65,16 +65,16 @@ OPTIONS(enqueue_options) = {
     {"input", OPTION_TEXT, "JSON", "the task's input"},
     {"lines", OPTION_TEXT, "FILE", "a task of each line; - is standard input"},
     {"count", OPTION_COUNT, "N", "so many tasks, all alike"},
-    {"queue", OPTION_TEXT, "Q", "the queue (default)"},
-    {"in", OPTION_DURATION, "5m", "not before this long from now"},
-    {"at", OPTION_TIME, "TIME", "not before this time: RFC 3339 or Unix seconds"},
+    {"queue", OPTION_TEXT, "QUEUE", "the queue (default)"},
+    {"in", OPTION_DURATION, "DURATION", "not before this long from now"},
+    {"at", OPTION_TIME, "TIME", "not before this time"},
     {"id", OPTION_TEXT, "ID", "the task's id; made if not given"},
     CLASS,
     {"max-attempts", OPTION_NUMBER, "N", "how often it is tried (5); -1 without limit"},
-    {"timeout", OPTION_DURATION, "30s", "the longest one attempt may take"},
-    {"deadline", OPTION_DURATION, "1h", "the longest all attempts may take together"},
-    {"first-delay", OPTION_DURATION, "1s", "the wait before the second attempt"},
-    {"max-delay", OPTION_DURATION, "60s", "the longest wait between attempts"},
+    {"timeout", OPTION_DURATION, "DURATION", "the longest one attempt may take"},
+    {"deadline", OPTION_DURATION, "DURATION", "the longest all attempts may take together"},
+    {"first-delay", OPTION_DURATION, "DURATION", "the wait before the second attempt (1s)"},
+    {"max-delay", OPTION_DURATION, "DURATION", "the longest wait between attempts (60s)"},
     {"no-retry", OPTION_TEXT, "NAMES", "errors that are final, with commas"},
     {"on-crash", OPTION_CHOICE, "retry|fail", "fail: never started twice"},
     JSON,
@@ -82,11 +82,16 @@ OPTIONS(enqueue_options) = {
 
 OPTIONS(json_options) = {JSON, END};
 
+OPTIONS(show_options) = {
+    {"execution", OPTION_COUNT, "N", "an earlier execution, if its history is still there"},
+    JSON,
+    END};
+
 OPTIONS(list_options) = {{"status", OPTION_CHOICE,
                           "running|waiting|paused|blocked|completed|failed|cancelled|terminated",
                           "only these"},
-                         {"workflow", OPTION_TEXT, "W", "only runs of this workflow"},
-                         {"queue", OPTION_TEXT, "Q", "only runs of this queue"},
+                         {"workflow", OPTION_TEXT, "WORKFLOW", "only runs of this workflow"},
+                         {"queue", OPTION_TEXT, "QUEUE", "only runs of this queue"},
                          {"limit", OPTION_COUNT, "N", "at most so many, the newest first (50)"},
                          JSON,
                          END};
@@ -95,7 +100,7 @@ OPTIONS(task_options) = {
     {"live", OPTION_FLAG, NULL, "list: tasks that wait or run, instead of dead letters"},
     {"all", OPTION_FLAG, NULL, "retry, discard: all dead letters that the options below choose"},
     {"name", OPTION_TEXT, "NAME", "only tasks of this name"},
-    {"queue", OPTION_TEXT, "Q", "only tasks of this queue"},
+    {"queue", OPTION_TEXT, "QUEUE", "only tasks of this queue"},
     {"limit", OPTION_COUNT, "N", "list: at most so many (50)"},
     JSON,
     END};
@@ -115,7 +120,7 @@ const struct command commands[] = {
     {"pause", "RUN...", 1, -1, "hold runs before their next turn", no_options, run_pause},
     {"resume", "RUN...", 1, -1, "let paused or blocked runs go on", no_options, run_resume},
     {"enqueue", "TASK", 1, 1, "add standalone tasks", enqueue_options, run_enqueue},
-    {"show", "RUN", 1, 1, "show a run: its timeline and what it waits for", json_options, run_show},
+    {"show", "RUN", 1, 1, "show a run: its timeline and what it waits for", show_options, run_show},
     {"list", "", 0, 0, "list runs, the newest first", list_options, run_list},
     {"why", "ID", 1, 1, "say in one sentence what a run or task waits for", json_options, run_why},
     {"task", "list|show|retry|discard [ID...]", 1, -1, "look at tasks and dead letters",

@@ -76,7 +76,7 @@ count_live(struct demo *d, size_t *out)
     TRY(s->ops->now(s, &now_us, &d->c->err));
     TRY(s->ops->pending(s, NULL, now_us, &p, &d->c->err));
     if (p.blocked > 0)
-        return err_set(&d->c->err, HF_FAILED, "demo: %lld orders are blocked; see %s",
+        return err_set(&d->c->err, HF_FAILED, "demo: blocked orders: %lld; see %s",
                        (long long)p.blocked, d->dir);
     *out = (size_t)(p.running + p.due + p.waiting + p.paused);
     return HF_OK;
@@ -131,7 +131,7 @@ watch(struct demo *d, struct tail *t)
         show_progress(d, live, t->lines);
         if (clock_steady_us() - begin_us > PATIENCE_MS * US_PER_MS)
             return err_set(&d->c->err, HF_FAILED,
-                           "demo: %zu orders have not ended after %d s; see %s", live,
+                           "demo: orders that have not ended: %zu, after %d s; see %s", live,
                            PATIENCE_MS / 1000, d->dir);
     }
     if (d->bar)
@@ -142,10 +142,11 @@ watch(struct demo *d, struct tail *t)
 static void
 print_summary(const struct demo *d, const struct ledger *l, const struct tally *t, int64_t took_ms)
 {
-    char took[TIME_SIZE];
+    char took[TIME_SIZE], count[TIME_SIZE];
 
-    printf("\n%zu orders: %zu completed, %zu declined, %zu rejected by the clerk\n", d->n_orders,
-           t->completed, t->declined, t->rejected);
+    printf("\n%s: %zu completed, %zu declined, %zu rejected by the clerk\n",
+           format_count((int64_t)d->n_orders, "order", count), t->completed, t->declined,
+           t->rejected);
     printf("compensated: %zu refunds, %zu releases\n", t->refunded, t->released);
     printf(
         "the worker was killed %d times; the ledger has %zu lines, %zu of them repeated attempts\n",
@@ -171,7 +172,7 @@ check(struct demo *d, int64_t begin_us)
     if (rc || t.sample == NULL)
         return rc;
     printf("\nOne of them (holdfast show %s):\n\n", t.sample);
-    TRY(view_load(d->c, t.sample, &v));
+    TRY(view_load(d->c, t.sample, 0, &v));
     return print_timeline(d->c, &v);
 }
 
@@ -180,8 +181,9 @@ play(struct demo *d)
 {
     struct tail t = {.fd = -1};
     int64_t     begin_us = clock_steady_us();
+    char        count[TIME_SIZE];
 
-    printf("%zu orders in %s\n", d->n_orders, d->dir);
+    printf("%s in %s\n", format_count((int64_t)d->n_orders, "order", count), d->dir);
     fflush(stdout);
     TRY(start_orders(d));
     TRY(demo_start_worker(d));

@@ -143,7 +143,7 @@ check_order(struct demo *d, struct audit *a)
     bool       declined = strcmp(a->order->card, "declined") == 0;
     bool       rejected = !declined && strcmp(a->order->approval, "no") == 0;
 
-    int rc = view_load(&sub, a->order->id, &a->view);
+    int rc = view_load(&sub, a->order->id, 0, &a->view);
     if (rc == HF_OK) {
         int expected = declined || rejected ? RUN_FAILED : RUN_COMPLETED;
         if (a->view.run.status != expected)

@@ -9,7 +9,7 @@
 #include "cli/print.h"
 #include "cli/view.h"
 
-enum { FINDINGS_MAX = 24, SAMPLE = 1000, LOG_LARGE = 256 * 1024 * 1024 };
+enum { FINDINGS_MAX = 24, SAMPLE = 1000, NAMED_MAX = 5, LOG_LARGE = 256 * 1024 * 1024 };
 
 enum grade { FINE, NOTE, BAD };
 
@@ -21,7 +21,7 @@ struct finding {
 struct report {
     struct finding findings[FINDINGS_MAX];
     size_t         n;
-    bool           bad;
+    bool           bad, notes;
 };
 
 static void
@@ -30,6 +30,7 @@ add(struct report *r, enum grade grade, const char *check, const char *text, con
     if (r->n < FINDINGS_MAX)
         r->findings[r->n++] = (struct finding){grade, check, text ? text : "out of memory", advice};
     r->bad |= grade == BAD;
+    r->notes |= grade == NOTE;
 }
 
 static void
@@ -56,10 +57,11 @@ check_store(struct cli *c, const struct store_info *i, struct report *r)
                      i->synchronous ? i->synchronous : "full"),
         wal && full ? NULL : "another program has changed the settings: wal and full are needed");
     bool large = i->log_bytes > LOG_LARGE;
-    add(r, large ? NOTE : FINE, "size",
-        arena_printf(&c->arena, "%.1f MB, log %.1f MB", (double)i->file_bytes / 1e6,
-                     (double)i->log_bytes / 1e6),
-        large ? "a reader holds the log: end long transactions of other programs on the file"
+    add(r, large ? BAD : FINE, "size",
+        arena_printf(&c->arena, "%.1f MB, log %.1f MB%s", (double)i->file_bytes / 1e6,
+                     (double)i->log_bytes / 1e6, large ? ": the log is very large" : ""),
+        large ? "end long transactions of other programs on the file, they hold the log; then "
+                "restart the worker"
               : NULL);
     add(r, FINE, "owner", i->owner ? i->owner : "nobody: no worker is running", NULL);
 }
@@ -75,6 +77,7 @@ check_fit(struct cli *c, const struct fleet *f, const struct pending *p, struct 
     struct run_filter  running = {.status = RUN_RUNNING, .limit = SAMPLE};
     struct task_filter any = {.limit = SAMPLE};
     const char        *gap = NULL;
+    char               a[TIME_SIZE], b[TIME_SIZE];
 
     TRY(s->ops->run_list(s, &running, &c->arena, &runs, &n_runs, &c->err));
     TRY(s->ops->task_list(s, &any, &c->arena, &tasks, &n_tasks, &c->err));
@@ -82,8 +85,9 @@ check_fit(struct cli *c, const struct fleet *f, const struct pending *p, struct 
         gap = fleet_gap(c, f, runs[i].queue, runs[i].workflow, runs[i].version, NULL);
     for (size_t i = 0; gap == NULL && i < n_tasks; i++)
         gap = fleet_gap(c, f, tasks[i].queue, NULL, 0, tasks[i].name);
-    const char *work = arena_printf(&c->arena, "%lld runs and %lld tasks to do",
-                                    (long long)(p->running + p->due), (long long)p->tasks);
+    const char *work =
+        arena_printf(&c->arena, "%s and %s to do", format_count(p->running + p->due, "run", a),
+                     format_count(p->tasks, "task", b));
     if (work == NULL)
         return cli_nomem(c);
     if (gap)
@@ -94,18 +98,44 @@ check_fit(struct cli *c, const struct fleet *f, const struct pending *p, struct 
     return HF_OK;
 }
 
-static void
+/* "3 runs: a, b, c": those of a status, the newest first. */
+static int
+check_resting(struct cli *c, int status, int64_t count, const char *advice, struct report *r)
+{
+    struct store     *s = c->h->store;
+    struct run_filter f = {.status = status, .limit = NAMED_MAX};
+    struct run_row   *runs;
+    struct buf        b = {0};
+    size_t            n;
+    char              text[TIME_SIZE];
+
+    if (count == 0)
+        return HF_OK;
+    TRY(s->ops->run_list(s, &f, &c->arena, &runs, &n, &c->err));
+    buf_puts(&b, format_count(count, "run", text));
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%s", i > 0 ? ", " : ": ", runs[i].id);
+    if (count > (int64_t)n)
+        buf_puts(&b, ", ...");
+    add(r, NOTE, run_status_name(status), b.failed ? NULL : arena_strdup(&c->arena, b.data),
+        advice);
+    buf_release(&b);
+    return HF_OK;
+}
+
+/* What waits for people. */
+static int
 check_left(struct cli *c, const struct pending *p, struct report *r)
 {
-    if (p->blocked > 0)
-        add(r, BAD, "blocked", arena_printf(&c->arena, "%lld runs", (long long)p->blocked),
-            "`holdfast list --status blocked` and `holdfast why RUN` say why; then resume them");
-    if (p->paused > 0)
-        add(r, NOTE, "paused", arena_printf(&c->arena, "%lld runs", (long long)p->paused),
-            "`holdfast resume RUN` lets one go on");
+    char count[TIME_SIZE];
+
+    TRY(check_resting(c, RUN_BLOCKED, p->blocked,
+                      "`holdfast why RUN` says by what; mend it, then `holdfast resume RUN`", r));
+    TRY(check_resting(c, RUN_PAUSED, p->paused, "`holdfast resume RUN` lets one go on", r));
     if (p->dead > 0)
-        add(r, NOTE, "dead", arena_printf(&c->arena, "%lld dead letters", (long long)p->dead),
-            "`holdfast task list`, then `holdfast task retry ID` or `discard ID`");
+        add(r, NOTE, "dead", arena_strdup(&c->arena, format_count(p->dead, "dead letter", count)),
+            "`holdfast task list` says why; then `holdfast task retry ID` or `discard ID`");
+    return HF_OK;
 }
 
 static int
@@ -129,8 +159,7 @@ examine(struct cli *c, struct report *r)
         live += f.workers[i].live;
     add(r, FINE, "workers", arena_printf(&c->arena, "%zu running", live), NULL);
     TRY(check_fit(c, &f, &p, r));
-    check_left(c, &p, r);
-    return HF_OK;
+    return check_left(c, &p, r);
 }
 
 static int
@@ -168,7 +197,33 @@ print_findings(const struct report *r)
         if (f->advice)
             printf("                  %s\n", f->advice);
     }
-    puts(r->bad ? "something is to be done" : "all is well");
+    puts(r->bad     ? "something is to be done"
+         : r->notes ? "nothing is broken; some work waits for you"
+                    : "all is well");
+}
+
+/* A store that does not open is a finding; a bad URL or the want of memory is not. */
+static int
+open_store(struct cli *c, struct report *r)
+{
+    static const struct {
+        int         code;
+        const char *advice;
+    } advices[] = {
+        {HF_UNAVAILABLE, "check the path, and that this user may write to the file and its "
+                         "directory; a worker makes a new store"},
+        {HF_CORRUPT, "check the path; if it is the right one: stop the worker, keep a copy of the "
+                     "file, and restore a backup"},
+        {HF_NEWER, "use the version of holdfast that made it, or a newer one"},
+    };
+
+    int rc = cli_open(c, false);
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+        if (rc == advices[i].code) {
+            add(r, BAD, "store", arena_strdup(&c->arena, c->err.text), advices[i].advice);
+            return HF_OK;
+        }
+    return rc;
 }
 
 int
@@ -177,8 +232,9 @@ run_doctor(struct cli *c)
     struct report r = {0};
     int           rc = HF_OK;
 
-    TRY(cli_open(c, false));
-    TRY(examine(c, &r));
+    TRY(open_store(c, &r));
+    if (!r.bad)
+        TRY(examine(c, &r));
     if (c->json)
         rc = print_json(c, &r);
     else

@@ -56,11 +56,14 @@ static void
 show_progress(struct load *l, bool last)
 {
     int64_t now_us = clock_steady_us();
+    char    count[TIME_SIZE];
 
     if (!isatty(STDERR_FILENO) || (!last && now_us - l->shown_us < 100 * US_PER_MS))
         return;
-    if (!last || l->shown_us > 0)
-        fprintf(stderr, "\r%zu tasks%s", l->stored, last ? "\n" : "");
+    if (!last)
+        fprintf(stderr, "\r%s", format_count((int64_t)l->stored, "task", count));
+    else if (l->shown_us > 0)
+        fputs("\r\033[K", stderr); /* what is printed next says it */
     l->shown_us = now_us;
 }
 
@@ -159,16 +162,18 @@ enqueue_many(struct cli *c, const hf_opt *opt)
         .inputs = mem_alloc(BATCH_TASKS * sizeof(*l.inputs)),
         .ids = mem_alloc((size_t)BATCH_TASKS * HF_ID_SIZE),
     };
-    int rc = l.inputs && l.ids ? load_all(&l) : cli_nomem(c);
+    char count[TIME_SIZE];
+    int  rc = l.inputs && l.ids ? load_all(&l) : cli_nomem(c);
+    show_progress(&l, true);
     if (rc == HF_OK || l.stored > 0)
         print_end(&l);
     if (!c->json) /* nobody reads a hundred thousand ids: --json has them */
-        printf("%zu tasks\n", l.stored);
-    show_progress(&l, true);
+        puts(format_count((int64_t)l.stored, "task", count));
     if (rc && l.stored > 0) {
         char text[sizeof(c->err.text)];
         memcpy(text, c->err.text, sizeof(text));
-        err_set(&c->err, rc, "%.400s (%zu tasks before it are enqueued)", text, l.stored);
+        err_set(&c->err, rc, "%.400s (%s before it %s enqueued)", text,
+                format_count((int64_t)l.stored, "task", count), l.stored == 1 ? "is" : "are");
     }
     mem_free(l.inputs);
     mem_free(l.ids);

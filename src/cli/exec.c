@@ -30,6 +30,7 @@ enum {
     KILL_AFTER_MS = 1000,
     STDERR_KEPT = 2000, /* its last bytes */
     STDERR_SHOWN = 400,
+    COMMAND_SHOWN = 40,
     NO_PROCESS = 127
 };
 
@@ -255,6 +256,35 @@ attend(struct child *ch, hf_tk *tk)
 
 /* ---- the result */
 
+/* Makes bytes fit for a message: one line of UTF-8. */
+static void
+clean(char *text, size_t n)
+{
+    bool utf8 = id_is_utf8(text, n);
+
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = ' ';
+        else if (!utf8 && (unsigned char)text[i] >= 0x80)
+            text[i] = '?';
+}
+
+/* The command's beginning, fit for a message. */
+static const char *
+short_command(const char *command, char out[COMMAND_SHOWN + 4])
+{
+    size_t n = strlen(command);
+    bool   cut = n > COMMAND_SHOWN;
+
+    if (cut)
+        for (n = COMMAND_SHOWN - 3; n > 0 && (command[n] & 0xc0) == 0x80;)
+            n--;
+    memcpy(out, command, n);
+    clean(out, n);
+    memcpy(out + n, cut ? "..." : "", cut ? 4 : 1);
+    return out;
+}
+
 /* The last lines of standard error, fit for a message. */
 static const char *
 last_words(struct child *ch)
@@ -269,13 +299,7 @@ last_words(struct child *ch)
     size_t from = b->len > STDERR_SHOWN ? b->len - STDERR_SHOWN : 0;
     while (from > 0 && from < b->len && (b->data[from] & 0xc0) == 0x80)
         from++;
-    for (size_t i = from; i < b->len; i++)
-        if ((unsigned char)b->data[i] < 0x20)
-            b->data[i] = ' ';
-    if (!id_is_utf8(b->data + from, b->len - from))
-        for (size_t i = from; i < b->len; i++)
-            if ((unsigned char)b->data[i] >= 0x80)
-                b->data[i] = '?';
+    clean(b->data + from, b->len - from);
     return b->data + from;
 }
 
@@ -298,9 +322,10 @@ output_result(struct child *ch, hf_tk *tk)
 }
 
 static int
-result(struct child *ch, hf_tk *tk)
+result(struct child *ch, const char *command, hf_tk *tk)
 {
     const char *words = last_words(ch), *colon = words[0] ? ": " : "";
+    char        shown[COMMAND_SHOWN + 4];
 
     if (ch->kill_us)
         return hf_tk_fail(tk, "cancelled", "stopped, as nobody waits for it any more");
@@ -312,9 +337,12 @@ result(struct child *ch, hf_tk *tk)
     int code = WEXITSTATUS(ch->status);
     if (code == 0)
         return output_result(ch, tk);
+    short_command(command, shown);
     if (code == EXIT_RETRY)
-        return hf_tk_fail(tk, "exit", "exit code %d%s%s", code, colon, words);
-    return hf_tk_fail_final(tk, "exit", "exit code %d%s%s", code, colon, words);
+        return hf_tk_fail(tk, "exit", "exit code %d from `sh -c %s`%s%s", code, shown, colon,
+                          words);
+    return hf_tk_fail_final(tk, "exit", "exit code %d from `sh -c %s`%s%s", code, shown, colon,
+                            words);
 }
 
 static int
@@ -329,7 +357,7 @@ exec_task(hf_tk *tk, void *arg)
     if (!start_command(&ch, arg, env))
         return hf_tk_fail(tk, "fork", "the command cannot be started: %s", strerror(errno));
     attend(&ch, tk);
-    int rc = result(&ch, tk);
+    int rc = result(&ch, arg, tk);
     close_fd(&ch.in);
     close_fd(&ch.out);
     close_fd(&ch.error);

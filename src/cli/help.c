@@ -23,6 +23,9 @@ nearest_command(const char *word)
     return nearest_name(word, names, n);
 }
 
+static const char values_text[] =
+    "DURATION is 500ms, 10s, 5m, 2h or 3d; TIME is 2030-01-31T09:00:00Z or Unix seconds.\n";
+
 void
 print_usage(FILE *to)
 {
@@ -32,14 +35,13 @@ print_usage(FILE *to)
             "$HOLDFAST_STORE, else sqlite:holdfast.db. `holdfast COMMAND --help` says more.\n\n");
     for (const struct command *k = commands; k->name; k++)
         fprintf(to, "  %-11s %s\n", k->name, k->help);
-    fprintf(to, "\nexit status: 0 done");
+    fprintf(to, "\n%s\nexit status:\n    0   done\n", values_text);
 #define X(name, value, retry, exit_code, text)                                                     \
     if (value == HF_FAILED || value == HF_TIMEOUT || value == HF_CANCELLED ||                      \
         value == HF_INVALID || value == HF_NOT_FOUND || value == HF_UNAVAILABLE)                   \
-        fprintf(to, ", %d %s", exit_code, text);
+        fprintf(to, "    %-3d %s\n", exit_code, text);
 #include "base/errors.def"
 #undef X
-    fprintf(to, "\n");
 }
 
 static void
@@ -58,12 +60,18 @@ print_option(const char *name, enum option_type type, const char *value, const c
 void
 print_command_help(const struct command *k)
 {
+    bool values = false;
+
     printf("usage: holdfast %s%s%s%s\n\n%c%s.\n\n", k->name, k->operands[0] ? " " : "", k->operands,
            k->options->name ? " [OPTION...]" : "", k->help[0] - 'a' + 'A', k->help + 1);
-    for (const struct option_row *o = k->options; o->name; o++)
+    for (const struct option_row *o = k->options; o->name; o++) {
         print_option(o->name, o->type, o->value, o->help);
+        values |= o->type == OPTION_DURATION || o->type == OPTION_TIME;
+    }
     print_option("store", OPTION_TEXT, "URL", "$HOLDFAST_STORE, else sqlite:holdfast.db");
     print_option("help", OPTION_FLAG, NULL, "print this");
+    if (values)
+        printf("\n%s", values_text);
 }
 
 static void

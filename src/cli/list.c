@@ -49,7 +49,7 @@ remark(const struct run_row *r)
 static int
 print_table(struct cli *c, const struct run_row *runs, size_t n, int64_t now_us)
 {
-    struct table t = {.head = {"RUN", "WORKFLOW", "STATUS", "QUEUE", "STARTED", "TOOK", ""},
+    struct table t = {.head = {"RUN", "WORKFLOW", "STATUS", "QUEUE", "STARTED", "TOOK", "NOTE"},
                       .columns = 7,
                       .status = 2};
     bool         ok = true;
@@ -60,13 +60,14 @@ print_table(struct cli *c, const struct run_row *runs, size_t n, int64_t now_us)
         char                  started[TIME_SIZE], took[TIME_SIZE];
         format_time(r->started_us / US_PER_MS, started);
         format_duration((end_us - r->started_us) / US_PER_MS, took);
+        const char *so_far = r->ended_us ? "" : " so far";
         const char *cells[] = {
             r->id,
             r->version ? arena_printf(&c->arena, "%s@%d", r->workflow, r->version) : r->workflow,
             run_status_name(r->status),
             r->queue,
             arena_strdup(&c->arena, started),
-            arena_strdup(&c->arena, took),
+            arena_printf(&c->arena, "%s%s", took, so_far),
             remark(r),
         };
         ok = cells[1] && cells[4] && cells[5] && table_add(&t, cells);

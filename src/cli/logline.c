@@ -31,23 +31,35 @@ value_length(const char *p)
     return n;
 }
 
+bool
+next_field(const char **at, struct log_field *out)
+{
+    const char *p = *at;
+    size_t      n = key_length(p);
+
+    if (n == 0)
+        return false;
+    *out = (struct log_field){.key = p, .key_len = n, .value = p + n + 1};
+    bool message = n == 7 && memcmp(p, "message", n) == 0; /* always the last */
+    p = out->value;
+    out->value_len = message ? strlen(p) : value_length(p);
+    *at = p + out->value_len + (p[out->value_len] == ' ');
+    return true;
+}
+
 static void
 put_fields(struct buf *b, const char *fields)
 {
-    for (const char *p = fields; *p;) {
-        size_t n = key_length(p);
-        if (n == 0) {
-            put_text_member(b, "text", p);
-            return;
-        }
+    struct log_field f;
+
+    while (next_field(&fields, &f)) {
         buf_putc(b, ',');
-        buf_json_n(b, p, n);
+        buf_json_n(b, f.key, f.key_len);
         buf_putc(b, ':');
-        p += n + 1;
-        n = value_length(p);
-        buf_json_n(b, p, n);
-        p += n + (p[n] == ' ');
+        buf_json_n(b, f.value, f.value_len);
     }
+    if (*fields)
+        put_text_member(b, "text", fields);
 }
 
 static void
@@ -68,12 +80,11 @@ put_text_line(struct buf *b, int level, const char *event, const char *fields)
 
     format_time(clock_system_us() / US_PER_MS, at);
     buf_printf(b, "%.12s %-7s ", at + 11, levels[level]);
-    if (strcmp(event, "owner") == 0)
-        buf_puts(b, "waiting: another process owns the queues  ");
-    else
-        buf_printf(b, "%-12s  ", event);
-    for (const char *p = fields; *p; p++)
-        buf_putc(b, (unsigned char)*p < 0x20 ? ' ' : *p);
+    if (!put_sentence(b, event, fields)) {
+        buf_printf(b, "%s%s", event, fields[0] ? " " : "");
+        for (const char *p = fields; *p; p++)
+            buf_putc(b, (unsigned char)*p < 0x20 ? ' ' : *p);
+    }
     buf_putc(b, '\n');
 }
 

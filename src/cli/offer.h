@@ -19,4 +19,16 @@ struct log_style {
 };
 void print_log(void *style, int level, const char *event, const char *fields);
 
+/* One field of a log line. */
+struct log_field {
+    const char *key, *value;
+    size_t      key_len, value_len;
+};
+/* The field at *at, which moves on; false at the end, or where no field is. */
+bool next_field(const char **at, struct log_field *out);
+
+struct buf;
+/* The sentence for an event; false if there is none. */
+bool put_sentence(struct buf *b, const char *event, const char *fields);
+
 #endif

@@ -50,6 +50,13 @@ format_from_now(int64_t ms, int64_t now_ms, char out[TIME_SIZE])
     return out;
 }
 
+const char *
+format_count(int64_t n, const char *noun, char out[TIME_SIZE])
+{
+    snprintf(out, TIME_SIZE, "%lld %s%s", (long long)n, noun, n == 1 ? "" : "s");
+    return out;
+}
+
 /* Whether a text is one JSON value. Numbers of any size are. */
 static bool
 is_json(const char *text)

@@ -11,6 +11,8 @@ const char *format_time(int64_t ms, char out[TIME_SIZE]);
 const char *format_duration(int64_t ms, char out[TIME_SIZE]);
 /* "in 5m 12s", "3.2 s ago" */
 const char *format_from_now(int64_t ms, int64_t now_ms, char out[TIME_SIZE]);
+/* "1 task", "2 tasks"; the noun in the singular, short, with a regular plural. */
+const char *format_count(int64_t n, const char *noun, char out[TIME_SIZE]);
 
 /* A payload: itself if it is JSON, else a JSON string; NULL gives null. */
 void put_payload(struct buf *b, const char *payload);
@@ -27,8 +29,8 @@ void put_error_member(struct buf *b, const char *name, const char *error, const 
 /* Writes the buffer and a newline to standard output, and releases it. */
 int print_buf(struct cli *c, struct buf *b);
 
-/* Text for people, on one line: control characters become spaces, what is over max columns is cut.
- */
+/* Text for people, on one line: control characters become spaces, blanks at its end are dropped,
+ * what is over max columns is cut. */
 void print_text(const char *text, size_t max);
 /* Columns that a text takes. */
 size_t text_width(const char *text);
@@ -40,7 +42,8 @@ enum paint  status_paint(const char *status);
 bool        on_terminal(void);
 int         terminal_columns(void);
 
-/* A table with a head. Cells are kept as given: they must live until it is printed. */
+/* A table with a head. Cells are kept as given: they must live until it is printed. A column with
+ * nothing in it is left out; the last one has what room there is. */
 enum { TABLE_COLUMNS = 8 };
 struct table {
     const char  *head[TABLE_COLUMNS];

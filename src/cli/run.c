@@ -7,6 +7,9 @@
 #include "cli/print.h"
 #include "client/client.h"
 
+/* How often a wait looks whether the run rests; the first look comes soon. */
+enum { FIRST_SLICE_MS = 200, SLICE_MS = 1000 };
+
 static int
 print_result(struct cli *c, const hf_info *info)
 {
@@ -28,15 +31,56 @@ print_result(struct cli *c, const hf_info *info)
     return print_buf(c, &b);
 }
 
+/* Tells people, once, that a run which others wait for needs one of them. */
+static void
+tell_rest(const hf_info *info)
+{
+    const char *text = info->error_message ? info->error_message : info->error_name;
+    bool        blocked = strcmp(info->status, "blocked") == 0;
+
+    fprintf(stderr, "holdfast: run %s is %s", info->id, info->status);
+    size_t len = blocked && text ? strlen(text) : 0;
+    while (len > 0 && text[len - 1] == ' ')
+        len--;
+    fputs(len > 0 ? ": " : "", stderr);
+    for (size_t i = 0; i < len; i++)
+        fputc((unsigned char)text[i] < 0x20 ? ' ' : text[i], stderr);
+    fputs("; still waiting\n", stderr);
+}
+
+/* client_wait in slices, for ever too: a look at the run between them. */
+static int
+wait_in_slices(struct cli *c, const char *run, const char *token, hf_info **out)
+{
+    int64_t timeout_ms = args_number(c, "timeout", -1), slice_ms = FIRST_SLICE_MS;
+    int64_t begin_us = clock_steady_us();
+    bool    told = false;
+
+    for (;;) {
+        int64_t left_ms = timeout_ms - (clock_steady_us() - begin_us) / US_PER_MS;
+        bool    last = timeout_ms >= 0 && left_ms <= slice_ms;
+        left_ms = left_ms < 0 ? 0 : left_ms;
+        int rc = client_wait(c->h, run, token, last ? left_ms : slice_ms, out);
+        if (rc != HF_TIMEOUT || last)
+            return rc ? cli_fail(c) : HF_OK;
+        bool rests = *out && (strcmp((*out)->status, "blocked") == 0 ||
+                              strcmp((*out)->status, "paused") == 0);
+        if (rests && !told)
+            tell_rest(*out);
+        told = rests;
+        hf_info_free(*out);
+        *out = NULL;
+        slice_ms = SLICE_MS;
+    }
+}
+
 /* Waits for a life of a run and prints how it ended; the code says the same. */
 static int
 wait_and_print(struct cli *c, const char *run, const char *token)
 {
     hf_info *info = NULL;
 
-    int rc = client_wait(c->h, run, token, args_number(c, "timeout", -1), &info);
-    if (rc)
-        cli_fail(c);
+    int rc = wait_in_slices(c, run, token, &info);
     if (info && print_result(c, info))
         rc = c->err.code;
     hf_info_free(info);

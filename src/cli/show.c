@@ -143,11 +143,14 @@ print_json(struct cli *c, const struct view *v)
     put_text_member(&b, "id", r->id);
     put_text_member(&b, "workflow", r->workflow);
     put_int_member(&b, "version", r->version);
-    put_text_member(&b, "status", run_status_name(r->status));
+    put_text_member(&b, "status", v->end ? v->end : run_status_name(r->status));
     put_payload_member(&b, "input", r->input);
     put_payload_member(&b, "output", r->output);
     put_error_member(&b, "error", r->error_name, r->error_message);
     put_int_member(&b, "execution", r->execution);
+    put_int_member(&b, "executions", v->newest);
+    put_member(&b, "replaced");
+    buf_puts(&b, v->replaced ? "true" : "false");
     put_text_member(&b, "queue", r->queue);
     put_time_member(&b, "started", r->started_us / US_PER_MS);
     put_time_member(&b, "ended", r->ended_us / US_PER_MS);
@@ -176,6 +179,6 @@ run_show(struct cli *c)
     struct view v;
 
     TRY(cli_open(c, false));
-    TRY(view_load(c, c->operands[0], &v));
+    TRY(view_load(c, c->operands[0], (int)args_number(c, "execution", 0), &v));
     return c->json ? print_json(c, &v) : print_timeline(c, &v);
 }

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-enum { CELL_MAX = 60 };
+enum { CELL_MAX = 60, GAP = 2, LAST_MIN = 20 };
 
 bool
 on_terminal(void)
@@ -65,7 +65,10 @@ print_text(const char *text, size_t max)
     bool   cut = text_width(text) > max;
     size_t room = cut && max > 3 ? max - 3 : max;
 
-    for (size_t n = 0; *text; text++) {
+    size_t left = strlen(text);
+    while (left > 0 && (unsigned char)text[left - 1] <= ' ')
+        left--;
+    for (size_t n = 0; left > 0; text++, left--) {
         unsigned char ch = (unsigned char)*text;
         if ((ch & 0xc0) != 0x80 && ++n > room)
             break;
@@ -90,19 +93,65 @@ table_add(struct table *t, const char *const *cells)
     return true;
 }
 
-static void
-print_cell(const struct table *t, const char *text, int column, size_t width, bool head)
+static const char *
+cell(const struct table *t, size_t row, int column)
 {
-    bool coloured = head || column == t->status;
+    return t->cells[row * (size_t)t->columns + (size_t)column];
+}
 
-    if (coloured)
-        fputs(paint(head ? PAINT_DIM : status_paint(text)), stdout);
-    print_text(text, CELL_MAX);
-    if (coloured)
-        fputs(paint(PAINT_OFF), stdout);
-    size_t n = text_width(text);
-    if (column + 1 < t->columns)
-        printf("%*s", (int)(width - (n > CELL_MAX ? CELL_MAX : n)) + 2, "");
+/* Width of a column, 0 if nothing is in it. */
+static size_t
+column_width(const struct table *t, int column)
+{
+    size_t widest = 0;
+
+    for (size_t i = 0; i < t->rows; i++) {
+        size_t n = text_width(cell(t, i, column));
+        widest = n > widest ? n : widest;
+    }
+    size_t head = text_width(t->head[column]);
+    widest = widest > CELL_MAX ? CELL_MAX : widest;
+    return widest == 0 ? 0 : head > widest ? head : widest;
+}
+
+/* What the last column may take: the rest of a terminal's line. */
+static size_t
+last_room(const struct table *t, const size_t *width)
+{
+    size_t used = 0;
+
+    if (!on_terminal())
+        return SIZE_MAX;
+    for (int k = 0; k + 1 < t->columns; k++)
+        used += width[k] ? width[k] + GAP : 0;
+    size_t columns = (size_t)terminal_columns();
+    return columns > used + LAST_MIN ? columns - used : LAST_MIN;
+}
+
+/* One line; row SIZE_MAX is the head. Blanks are printed before a cell, never at the line's end. */
+static void
+print_row(const struct table *t, const size_t *width, size_t row)
+{
+    size_t blanks = 0, room = last_room(t, width);
+
+    for (int k = 0; k < t->columns; k++) {
+        bool        head = row == SIZE_MAX;
+        const char *text = head ? t->head[k] : cell(t, row, k);
+        size_t      max = k + 1 == t->columns ? room : CELL_MAX, n = text_width(text);
+        if (width[k] == 0)
+            continue;
+        if (n > 0) {
+            bool coloured = head || k == t->status;
+            printf("%*s%s", (int)blanks, "",
+                   !coloured ? "" : paint(head ? PAINT_DIM : status_paint(text)));
+            print_text(text, max);
+            fputs(coloured ? paint(PAINT_OFF) : "", stdout);
+            blanks = 0;
+        }
+        n = n > max ? max : n;
+        blanks += (width[k] > n ? width[k] - n : 0) + GAP;
+    }
+    putchar('\n');
 }
 
 void
@@ -110,22 +159,11 @@ table_print(struct table *t)
 {
     size_t width[TABLE_COLUMNS] = {0};
 
-    for (int k = 0; k < t->columns; k++) {
-        width[k] = text_width(t->head[k]);
-        for (size_t i = 0; i < t->rows; i++) {
-            size_t n = text_width(t->cells[i * (size_t)t->columns + (size_t)k]);
-            if (n > width[k])
-                width[k] = n > CELL_MAX ? CELL_MAX : n;
-        }
-    }
     for (int k = 0; k < t->columns; k++)
-        print_cell(t, t->head[k], k, width[k], true);
-    putchar('\n');
-    for (size_t i = 0; i < t->rows; i++) {
-        for (int k = 0; k < t->columns; k++)
-            print_cell(t, t->cells[i * (size_t)t->columns + (size_t)k], k, width[k], false);
-        putchar('\n');
-    }
+        width[k] = column_width(t, k);
+    print_row(t, width, SIZE_MAX);
+    for (size_t i = 0; i < t->rows; i++)
+        print_row(t, width, i);
     mem_free(t->cells);
     t->cells = NULL;
     t->rows = t->size = 0;

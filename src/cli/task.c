@@ -175,14 +175,19 @@ find(struct cli *c, const char *id, struct entry *out)
         rc = s->ops->dead_get(s, id, &c->arena, &d, &c->err);
     if (rc == HF_OK)
         *out = from_dead(&d);
+    if (rc == HF_NOT_FOUND)
+        return err_set(&c->err, rc, "task %s: not found", id);
     return rc;
 }
 
 static void
 print_line(const char *name, const char *text)
 {
-    if (text)
-        printf("  %s%-9s%s %s\n", paint(PAINT_DIM), name, paint(PAINT_OFF), text);
+    if (text) {
+        printf("  %s%-9s%s ", paint(PAINT_DIM), name, paint(PAINT_OFF));
+        print_text(text, SIZE_MAX);
+        putchar('\n');
+    }
 }
 
 static int
@@ -205,8 +210,10 @@ show_task(struct cli *c, const char *id)
     print_line("created", format_time(e.created_us / US_PER_MS, at));
     print_line("due", e.due_us ? format_time(e.due_us / US_PER_MS, at) : NULL);
     print_line("died", e.died_us ? format_time(e.died_us / US_PER_MS, at) : NULL);
-    print_line("error", e.error_name);
-    print_line("", e.error_message);
+    print_line("error", e.error_name && e.error_message
+                            ? arena_printf(&c->arena, "%s: %s", e.error_name, e.error_message)
+                        : e.error_name ? e.error_name
+                                       : e.error_message);
     return HF_OK;
 }
 

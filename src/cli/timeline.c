@@ -17,35 +17,59 @@ print_field(const char *name, const char *text)
     putchar('\n');
 }
 
+/* Which execution it is, what became of the one before it, and how to see that. */
+static void
+print_execution(const struct view *v)
+{
+    const struct run_row *r = &v->run;
+    char                  line[HF_ID_SIZE + 4 * TIME_SIZE], of[TIME_SIZE] = "";
+
+    if (v->newest == 1)
+        return;
+    if (r->execution < v->newest)
+        snprintf(of, sizeof(of), " of %d", v->newest);
+    snprintf(line, sizeof(line), "%d%s%s", r->execution, of,
+             r->execution == 1 ? ""
+             : v->replaced     ? "; the previous life was replaced"
+                               : "; continued from the previous one");
+    print_field("execution", line);
+    if (v->oldest == r->execution)
+        return;
+    snprintf(line, sizeof(line), "holdfast show %s --execution %d", r->id, r->execution - 1);
+    print_field("previous", line);
+}
+
 static void
 print_head(const struct view *v)
 {
     const struct run_row *r = &v->run;
-    const char           *status = run_status_name(r->status);
+    const char           *status = v->end ? v->end : run_status_name(r->status);
     int64_t               begin_ms = r->started_us / US_PER_MS;
-    char                  took[TIME_SIZE], started[TIME_SIZE], line[4 * TIME_SIZE];
+    char                  ago[TIME_SIZE], took[TIME_SIZE], started[TIME_SIZE], line[4 * TIME_SIZE];
 
-    format_duration((r->ended_us ? r->ended_us / US_PER_MS : v->now_ms) - begin_ms, took);
-    printf("%s%s%s  %s", paint(PAINT_BOLD), r->id, paint(PAINT_OFF), r->workflow);
-    if (r->version)
+    format_from_now(begin_ms, v->now_ms, ago);
+    format_duration(r->ended_us / US_PER_MS - begin_ms, took);
+    printf("%s%s%s", paint(PAINT_BOLD), r->id, paint(PAINT_OFF));
+    if (r->workflow)
+        printf("  %s", r->workflow);
+    if (r->workflow && r->version)
         printf("@%d", r->version);
-    printf("  %s%s%s %s %s\n", paint(status_paint(status)), status, paint(PAINT_OFF),
-           r->ended_us ? "after" : "for", took);
+    printf("  %s%s%s%s%s\n", paint(status_paint(status)), status, paint(PAINT_OFF),
+           r->ended_us ? " after " : ", started ", r->ended_us ? took : ago);
     print_field("queue", r->queue);
-    snprintf(line, sizeof(line), "%s (%s)", format_time(begin_ms, started),
-             format_from_now(begin_ms, v->now_ms, took));
-    print_field("started", line);
-    if (r->execution > 1) {
-        snprintf(line, sizeof(line), "%d", r->execution);
-        print_field("execution", line);
-    }
+    format_time(begin_ms, started);
+    snprintf(line, sizeof(line), "%s (%s)", started, ago);
+    print_field("started", r->ended_us ? line : started);
+    print_execution(v);
     print_field("says", r->custom);
     print_field("input", r->input);
     print_field("output", r->output);
-    if (r->error_name || r->error_message)
-        printf("  %s%-9s %s%s%s%s\n", paint(PAINT_RED), "error", r->error_name ? r->error_name : "",
-               r->error_name && r->error_message ? ": " : "",
-               r->error_message ? r->error_message : "", paint(PAINT_OFF));
+    if (r->error_name || r->error_message) {
+        printf("  %s%-9s %s%s", paint(PAINT_RED), "error", r->error_name ? r->error_name : "",
+               r->error_name && r->error_message ? ": " : "");
+        print_text(r->error_message ? r->error_message : "", SIZE_MAX);
+        printf("%s\n", paint(PAINT_OFF));
+    }
 }
 
 /* Where a moment lies on the bar. */
@@ -91,11 +115,13 @@ static void
 put_outcome(struct buf *b, const struct item *i)
 {
     const char *end = NULL;
+    char        count[TIME_SIZE];
 
     if (i->detached)
         buf_puts(b, "on its own");
     else if (i->open)
-        buf_puts(b, i->kind == EVENT_CALL && i->task == NULL ? "running" : "waiting");
+        buf_puts(b, i->kind == EVENT_CALL && (i->task == NULL || i->task->claimed) ? "running"
+                                                                                   : "waiting");
     else if (i->code == HF_OK)
         buf_puts(b, i->kind == EVENT_TIMER ? "fired" : i->kind == EVENT_WAIT ? "came" : "done");
     else
@@ -106,7 +132,7 @@ put_outcome(struct buf *b, const struct item *i)
         buf_printf(b, ": %s", i->message);
     int attempts = i->open && i->task ? i->task->attempt : i->attempts;
     if (attempts > 1 || (i->open && attempts == 1))
-        buf_printf(b, ", %d %s", attempts, attempts == 1 ? "attempt" : "attempts");
+        buf_printf(b, ", %s", format_count(attempts, "attempt", count));
     if (i->open && i->task && i->task->error_name)
         buf_printf(b, ", last error %s", i->task->error_name);
     if (i->output && i->kind != EVENT_TIMER)
@@ -136,7 +162,7 @@ title_width(struct cli *c, const struct view *v)
 static int
 print_item(struct cli *c, const struct view *v, const struct item *i, int64_t to_ms, size_t width)
 {
-    int64_t     from_ms = v->run.started_us / US_PER_MS;
+    int64_t     from_ms = v->begin_ms;
     struct buf  b = {0};
     char        offset[TIME_SIZE], took[TIME_SIZE], at[TIME_SIZE + 4];
     const char *title = item_title(c, i);
@@ -186,7 +212,7 @@ print_waits(struct cli *c, const struct view *v)
     struct reason r;
     size_t        n = 0;
 
-    if (run_has_ended(v->run.status))
+    if (v->end || run_has_ended(v->run.status))
         return HF_OK;
     TRY(fleet_load(c, &f));
     for (size_t k = 0; k < v->n_items; k++) {
@@ -208,7 +234,7 @@ print_signal(size_t n, const char *name, const char *payload)
 {
     if (n == 0)
         printf("\n%sunread signals%s\n", paint(PAINT_BOLD), paint(PAINT_OFF));
-    printf("  %s  ", name);
+    printf("  %s%s", name, payload && payload[0] ? "  " : "");
     print_text(payload ? payload : "", TEXT_COLUMNS);
     putchar('\n');
 }

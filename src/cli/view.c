@@ -180,14 +180,16 @@ add_up(struct cli *c, struct view *v)
     return ok ? HF_OK : cli_nomem(c);
 }
 
+/* The events of an execution; none if it has no history (any more). */
 static int
-load_events(struct cli *c, struct view *v)
+load_events(struct cli *c, const struct run_row *run, int execution, struct event **out,
+            size_t *n_out)
 {
     struct store       *s = c->h->store;
     struct history_row *rows;
     size_t              n, total = 0;
 
-    TRY(s->ops->history(s, v->run.no, v->run.execution, &c->arena, &rows, &n, &c->err));
+    TRY(s->ops->history(s, run->no, execution, &c->arena, &rows, &n, &c->err));
     struct event **parts = arena_zalloc(&c->arena, (n + 1) * sizeof(*parts));
     size_t        *counts = arena_zalloc(&c->arena, (n + 1) * sizeof(*counts));
     if (parts == NULL || counts == NULL)
@@ -195,22 +197,85 @@ load_events(struct cli *c, struct view *v)
     for (size_t k = 0; k < n; k++) {
         if (event_decode(rows[k].events, rows[k].events_len, &c->arena, &parts[k], &counts[k],
                          &c->err))
-            return err_prefix(&c->err, "run %s, history row %d: ", v->run.id, rows[k].seq);
+            return err_prefix(&c->err, "run %s, history row %d: ", run->id, rows[k].seq);
         total += counts[k];
     }
-    v->events = arena_alloc(&c->arena, (total + 1) * sizeof(v->events[0]));
-    if (v->events == NULL)
+    struct event *events = arena_alloc(&c->arena, (total + 1) * sizeof(*events));
+    if (events == NULL)
         return cli_nomem(c);
+    *out = events;
+    *n_out = total;
     for (size_t k = 0; k < n; k++) {
         if (counts[k] > 0)
-            memcpy(v->events + v->n_events, parts[k], counts[k] * sizeof(v->events[0]));
-        v->n_events += counts[k];
+            memcpy(events, parts[k], counts[k] * sizeof(*events));
+        events += counts[k];
     }
     return HF_OK;
 }
 
+/* How far back histories go, and whether this execution began another life: then the one before it
+ * did not end with hf_continue. */
+static int
+look_back(struct cli *c, struct view *v)
+{
+    struct event *events;
+    size_t        n;
+    int           execution = v->run.execution;
+
+    v->oldest = execution;
+    while (v->oldest > 1) {
+        TRY(load_events(c, &v->run, v->oldest - 1, &events, &n));
+        if (n == 0)
+            break;
+        if (v->oldest-- == execution)
+            v->replaced = events[n - 1].kind != EVENT_CONTINUED;
+    }
+    return HF_OK;
+}
+
+/* Makes the row that of an earlier execution, as far as its history tells. */
+static int
+load_earlier(struct cli *c, struct view *v, int execution)
+{
+    struct run_row *r = &v->run;
+
+    if (execution > v->newest)
+        return err_set(&c->err, HF_NOT_FOUND,
+                       "run %s: there is no execution %d, the present one is %d", r->id, execution,
+                       v->newest);
+    TRY(load_events(c, r, execution, &v->events, &v->n_events));
+    if (v->n_events == 0)
+        return err_set(
+            &c->err, HF_NOT_FOUND,
+            "run %s: the history of execution %d is not kept any more, the present one is "
+            "%d",
+            r->id, execution, v->newest);
+    const struct event *first = &v->events[0], *last = &v->events[v->n_events - 1];
+    bool                same_life = last->kind == EVENT_CONTINUED && v->newest == execution + 1;
+    v->end = event_kind_name(last->kind);
+    r->execution = execution;
+    r->version = first->version;
+    r->started_us = first->time_ms * US_PER_MS;
+    r->ended_us = last->time_ms * US_PER_MS;
+    if (!same_life)
+        r->workflow = r->input = NULL; /* another life's: this one's are not kept */
+    r->custom = r->output = r->error_name = r->error_message = NULL;
+    return HF_OK;
+}
+
+static int
+load_beside(struct cli *c, struct view *v)
+{
+    struct store      *s = c->h->store;
+    struct task_filter f = {.run_no = v->run.no, .limit = TASKS_MAX};
+
+    TRY(s->ops->inbox_list(s, v->run.no, &c->arena, &v->inbox, &v->n_inbox, &c->err));
+    TRY(s->ops->children(s, v->run.no, &c->arena, &v->children, &v->n_children, &c->err));
+    return s->ops->task_list(s, &f, &c->arena, &v->tasks, &v->n_tasks, &c->err);
+}
+
 int
-view_load(struct cli *c, const char *id, struct view *out)
+view_load(struct cli *c, const char *id, int execution, struct view *out)
 {
     struct view   v = {0};
     struct store *s = c->h->store;
@@ -218,11 +283,18 @@ view_load(struct cli *c, const char *id, struct view *out)
 
     TRY(id_check_name("run", id, &c->err));
     TRY(s->ops->run_get(s, id, &c->arena, &v.run, &c->err));
-    TRY(load_events(c, &v));
-    TRY(s->ops->inbox_list(s, v.run.no, &c->arena, &v.inbox, &v.n_inbox, &c->err));
-    TRY(s->ops->children(s, v.run.no, &c->arena, &v.children, &v.n_children, &c->err));
-    struct task_filter f = {.run_no = v.run.no, .limit = TASKS_MAX};
-    TRY(s->ops->task_list(s, &f, &c->arena, &v.tasks, &v.n_tasks, &c->err));
+    v.newest = v.run.execution;
+    if (execution == 0 || execution == v.newest) {
+        TRY(load_events(c, &v.run, v.newest, &v.events, &v.n_events));
+        TRY(load_beside(c, &v));
+    } else {
+        TRY(load_earlier(c, &v, execution));
+    }
+    if (v.run.execution > 1 && v.n_events > 0 && v.events[0].input)
+        v.run.input = v.events[0].input; /* what hf_input gives in it */
+    TRY(look_back(c, &v));
+    v.begin_ms =
+        v.run.execution > 1 && v.n_events > 0 ? v.events[0].time_ms : v.run.started_us / US_PER_MS;
     TRY(s->ops->now(s, &now_us, &c->err));
     v.now_ms = now_us / US_PER_MS;
     TRY(add_up(c, &v));

@@ -35,10 +35,18 @@ struct view {
     size_t            n_children;
     struct task_row  *tasks;
     size_t            n_tasks;
+    int64_t           begin_ms; /* of this execution */
+    int               newest;   /* the run's present execution */
+    int               oldest;   /* the first that still has a history */
+    bool        replaced; /* this execution began another life, after `start --if-exists replace` */
+    const char *end;      /* of an earlier execution: its last event; NULL: the present one */
 };
 
-/* HF_NOT_FOUND and the store's codes. Everything lives in c->arena. */
-int view_load(struct cli *c, const char *id, struct view *out);
+/*
+ * execution 0: the present one. Of an earlier one only the history is left: what the row says is of
+ * the present one and left out. HF_NOT_FOUND and the store's codes. Everything lives in c->arena.
+ */
+int view_load(struct cli *c, const char *id, int execution, struct view *out);
 
 const char *item_kind_name(int kind); /* "task", "timer", "signal", "child", "step" */
 

@@ -130,6 +130,7 @@ why_task(struct cli *c, const char *id)
     struct fleet    f;
     struct reason   r;
     int64_t         now_us;
+    char            count[TIME_SIZE];
 
     int rc = s->ops->task_get(s, id, &c->arena, &t, &c->err);
     if (rc == HF_OK) {
@@ -149,10 +150,11 @@ why_task(struct cli *c, const char *id)
     return print_reason(
         c, id, "dead",
         arena_printf(&c->arena,
-                     "task %s waits for you: %s failed %d times, last error %s%s%s; holdfast task "
+                     "task %s waits for you: %s ended after %s, last error %s%s%s; holdfast task "
                      "retry %s tries again",
-                     id, d.name, d.attempts, d.error_name ? d.error_name : "unknown",
-                     d.error_message ? ": " : "", d.error_message ? d.error_message : "", id));
+                     id, d.name, format_count(d.attempts, "attempt", count),
+                     d.error_name ? d.error_name : "unknown", d.error_message ? ": " : "",
+                     d.error_message ? d.error_message : "", id));
 }
 
 int
@@ -161,7 +163,7 @@ run_why(struct cli *c)
     struct view v;
 
     TRY(cli_open(c, false));
-    int rc = view_load(c, c->operands[0], &v);
+    int rc = view_load(c, c->operands[0], 0, &v);
     if (rc == HF_NOT_FOUND)
         return why_task(c, c->operands[0]);
     return rc ? rc : why_run(c, &v);

@@ -44,19 +44,21 @@ print_summary(struct cli *c, const char *queues)
     struct store  *s = c->h->store;
     struct pending p;
     int64_t        now_us;
+    char           count[TIME_SIZE];
 
     TRY(s->ops->now(s, &now_us, &c->err));
     TRY(s->ops->pending(s, queues, now_us + HF_HOUR * US_PER_MS, &p, &c->err));
-    printf("drained: %lld %s for signals or later timers", (long long)p.waiting,
-           p.waiting == 1 ? "run waits" : "runs wait");
+    printf("drained: %s %s for signals or later timers", format_count(p.waiting, "run", count),
+           p.waiting == 1 ? "waits" : "wait");
     if (p.tasks > 0)
-        printf(", %lld tasks are not due", (long long)p.tasks);
+        printf(", %s %s not due", format_count(p.tasks, "task", count),
+               p.tasks == 1 ? "is" : "are");
     if (p.paused > 0)
         printf(", %lld paused", (long long)p.paused);
     if (p.blocked > 0)
         printf(", %lld blocked", (long long)p.blocked);
     if (p.dead > 0)
-        printf(", %lld dead letters", (long long)p.dead);
+        printf(", %s", format_count(p.dead, "dead letter", count));
     putchar('\n');
     return HF_OK;
 }
