@@ -82,9 +82,9 @@ wf_enter(hf_wf *wf, const char *function, int kind, const char *name, struct cal
     if (c) {
         if (c->kind != kind || !names_match(c->name, name))
             return wf_stop(wf, HF_MISMATCH, TURN_BLOCKED,
-                           "at %s.%u the history has %s %s, the code asks for %s %s", b->path, n,
-                           kind_text(c->kind), c->name ? c->name : "", kind_text(kind),
-                           name ? name : "");
+                           "at %s.%u the history has %s%s%s, the code asks for %s%s%s", b->path, n,
+                           kind_text(c->kind), c->name ? " " : "", c->name ? c->name : "",
+                           kind_text(kind), name ? " " : "", name ? name : "");
         *out = c;
         return HF_OK;
     }
