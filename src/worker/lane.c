@@ -148,10 +148,13 @@ lane_deadline_us(const struct lane *l)
 {
     int64_t now = clock_steady_us(), at = l->next_timeout_us;
 
-    if (l->next_due_us != NEVER_US)
+    if (l->next_due_us != NEVER_US &&
+        !l->more) /* what is cut off is due, but there is no room for it */
         at = earlier(at, now + l->next_due_us - lane_now_us(l));
-    if (l->handed.head)
-        at = earlier(at, l->handed.head->handed_us + l->opt.spill_us);
+    if (l->handed.head) { /* one whose run is with a slot stays overdue until that is back */
+        int64_t slow_at = l->handed.head->handed_us + l->opt.spill_us;
+        at = earlier(at, slow_at > now ? slow_at : now + 100 * US_PER_MS);
+    }
     if (l->abandoned.head)
         at = earlier(at, now + US_PER_S);
     if (l->n_turns)
