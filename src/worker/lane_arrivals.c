@@ -336,7 +336,12 @@ live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row 
 {
     bool later = live->place != LIVE_IDLE || live->arrivals || live->forget ||
                  (live->ended && inbox && inbox->kind == INBOX_REPLACE);
-    return later ? keep(live, kind, inbox, job, err) : take(l, live, kind, inbox, job, err);
+    if (!later)
+        return take(l, live, kind, inbox, job, err);
+    int rc = keep(live, kind, inbox, job, err);
+    if (rc && job) /* its run is read again, and so is its row */
+        lane_forget_job(l, job);
+    return rc;
 }
 
 int

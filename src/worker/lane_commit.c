@@ -48,15 +48,27 @@ add_unit(struct lane *l, struct live *live, struct job *job)
     return &l->units[l->n_units++];
 }
 
+/* A unit of one write for a job; NULL, and no unit, when memory is out. */
+static struct write *
+add_job_write(struct lane *l, struct job *job, uint32_t kind)
+{
+    if (add_unit(l, NULL, job) == NULL)
+        return NULL;
+    struct write *w = add_write(l, kind);
+    if (w == NULL)
+        l->n_units--; /* the job is still in its list */
+    else
+        w->task = &job->row;
+    return w;
+}
+
 /* A task that was claimed and has not begun: as if it had not been claimed. */
 static int
 add_released(struct lane *l, struct job *job, struct err *err)
 {
-    struct write *w = add_unit(l, NULL, job) ? add_write(l, WRITE_TASK) : NULL;
-    if (w == NULL)
+    if (add_job_write(l, job, WRITE_TASK) == NULL)
         return err_nomem(err);
     job->row.claimed = false;
-    w->task = &job->row;
     return HF_OK;
 }
 
@@ -74,13 +86,11 @@ add_finished(struct lane *l, struct job *job, struct err *err)
                                        job->created_us + job->policy.deadline_ms * US_PER_MS;
     bool again =
         !job->final && !late && policy_retries(&job->policy, job->attempt, job->error_name);
-    int           kind = job->code == HF_OK ? WRITE_TASK_DELETE : again ? WRITE_TASK : WRITE_DEAD;
-    struct write *w = add_unit(l, NULL, job) ? add_write(l, (uint32_t)kind) : NULL;
+    uint32_t kind = job->code == HF_OK ? WRITE_TASK_DELETE : again ? WRITE_TASK : WRITE_DEAD;
 
-    if (w == NULL)
+    if (add_job_write(l, job, kind) == NULL)
         return err_nomem(err);
     int64_t at = lane_now_us(l) + delay_ms * US_PER_MS;
-    w->task = &job->row;
     job->row.attempt = job->attempt;
     job->row.run_at_us = again ? (at > l->now_us ? at : l->now_us + 1) : 0;
     job->row.claimed = false;
@@ -94,13 +104,10 @@ add_finished(struct lane *l, struct job *job, struct err *err)
 static int
 add_claim(struct lane *l, struct job *job, struct err *err)
 {
-    struct unit  *u = add_unit(l, NULL, job);
-    struct write *w = u ? add_write(l, WRITE_TASK) : NULL;
-    if (w == NULL)
+    if (add_job_write(l, job, WRITE_TASK) == NULL)
         return err_nomem(err);
-    u->claims = true;
+    l->units[l->n_units - 1].claims = true;
     job->row.claimed = true;
-    w->task = &job->row;
     return HF_OK;
 }
 
@@ -112,13 +119,13 @@ add_claims(struct lane *l, struct err *err)
     size_t active = l->handed.count + l->slow.count + l->waiting.count, n = l->to_claim.count;
 
     for (; n > 0 && active < (size_t)l->opt.slots && l->n_units < UNITS_MAX; n--, active++) {
-        struct job  *job = job_list_take(&l->to_claim);
+        struct job  *job = l->to_claim.head;
         struct live *live = job->call && job->row.no == 0 ? map_get(&l->lives, job->run_no) : NULL;
-        if (live == NULL)
-            TRY(add_claim(l, job, err));
-        else if (live->place == LIVE_IDLE)
-            TRY(job_to_row(l, live, job, true, err));
-        else
+        bool         later = live && live->place != LIVE_IDLE;
+        if (!later)
+            TRY(live ? job_to_row(l, live, job, true, err) : add_claim(l, job, err));
+        job_list_remove(&l->to_claim, job);
+        if (later)
             job_list_put(&l->to_claim, job);
     }
     return HF_OK;
@@ -221,8 +228,10 @@ static int
 build(struct lane *l, struct err *err)
 {
     l->n_writes = l->n_units = 0;
-    for (struct job *job; l->n_units < UNITS_MAX && (job = job_list_take(&l->finished));)
-        TRY(add_finished(l, job, err));
+    while (l->n_units < UNITS_MAX && l->finished.head) {
+        TRY(add_finished(l, l->finished.head, err));
+        job_list_take(&l->finished);
+    }
     TRY(add_claims(l, err));
 
     struct live *list = l->dirty;
