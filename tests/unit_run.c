@@ -231,7 +231,7 @@ TEST(code_that_asks_for_something_else_is_told_what)
     check_blocked(REPLAY(renamed, golden[0]),
                   "at 0.1 the history has task charge, the code asks for task bill");
     check_blocked(REPLAY(sleeps_first, golden[0]),
-                  "at 0.1 the history has task charge, the code asks for timer ");
+                  "at 0.1 the history has task charge, the code asks for timer");
     check_blocked(REPLAY(returns_at_once, golden[0]),
                   "at 0.1 the history has a call of 'charge', the code has returned before it");
     check_blocked(REPLAY(branches_first, golden[0]),
