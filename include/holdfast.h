@@ -389,6 +389,7 @@ HF_API int         hf_tk_attempt(const hf_tk *tk);           /* 1, 2, ... */
 HF_API const char *hf_tk_get(hf_tk *tk, const char *member); /* a member of the input, as hf_get */
 HF_API int hf_tk_cancelled(const hf_tk *tk); /* 1 once nobody wants the result: cancelled, timed
                                                 out, worker stopping. Any thread. */
+/* Memory of this attempt. NULL: out of memory; the attempt then fails and is tried again. */
 HF_API void *hf_tk_alloc(hf_tk *tk, size_t size);
 HF_API char *hf_tk_sprintf(hf_tk *tk, const char *fmt, ...) HF_PRINTF(2, 3);
 

@@ -59,7 +59,9 @@ hf_tk_get(hf_tk *tk, const char *member)
 void *
 hf_tk_alloc(hf_tk *tk, size_t size)
 {
-    return arena_zalloc(tk->arena, size);
+    void *p = arena_zalloc(tk->arena, size);
+    tk->failed = tk->failed || p == NULL;
+    return p;
 }
 
 char *
@@ -69,6 +71,7 @@ hf_tk_sprintf(hf_tk *tk, const char *fmt, ...)
     va_start(ap, fmt);
     char *text = arena_vprintf(tk->arena, fmt, ap);
     va_end(ap);
+    tk->failed = tk->failed || text == NULL;
     return text;
 }
 
