@@ -13,7 +13,10 @@ enum { KINDS = WRITE_CALM + 1 };
 
 struct count {
     size_t commits, cycles, writes[KINDS], total;
+    int    lose; /* this commit from now on does not happen, and nobody knows */
 };
+
+static int executed;
 
 struct rig {
     int64_t         now_us;
@@ -36,6 +39,8 @@ tally(void *arg, const char *verb, struct batch *batch)
     n->total += batch->n_writes;
     for (size_t i = 0; i < batch->n_writes; i++)
         n->writes[batch->writes[i].kind]++;
+    if (batch->n_writes && n->lose && --n->lose == 0)
+        return FAULT_LOST;
     return FAULT_NONE;
 }
 
@@ -43,6 +48,7 @@ static int
 noop(hf_tk *tk, void *arg)
 {
     (void)tk, (void)arg;
+    executed++;
     return HF_OK;
 }
 
@@ -263,6 +269,25 @@ TEST(a_signal_costs_one_inbox_delete_beside_the_turn)
     CHECK_INT(g.count.writes[WRITE_INBOX_DELETE], 1);
     CHECK_INT(g.count.total, 5);
     close_rig(&g);
+}
+
+/* A broken connection costs a reload, not the work: the result is offered again to the run as it
+ * was stored. */
+TEST(a_result_in_a_commit_that_was_lost_is_not_computed_again)
+{
+    struct rig g;
+    for (int lose = 1; lose <= 3; lose++) {
+        open_rig(&g);
+        executed = 0;
+        g.count.lose = lose;
+        submit(&g, SUBMIT_START, "one", 1);
+        submit(&g, SUBMIT_START, "fan-out", 1);
+        work(&g);
+        CHECK_INT(completed(&g), 2);
+        CHECK(g.count.lose == 0 || g.count.commits < 3);
+        CHECK_INT(executed, 6);
+        close_rig(&g);
+    }
 }
 
 /* An idle lane asks the store for nothing. */

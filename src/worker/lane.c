@@ -42,7 +42,7 @@ lane_close(struct lane *l, int64_t deadline_us)
         job_free(job);
     if (l->pool)
         l->pool = NULL;
-    lane_drop_all(l);
+    lane_drop_all(l, false);
     struct live *live;
     for (size_t at = 0; (live = map_next(&l->lives, &at)); at = 0) {
         live_forget_arrivals(l, live);
@@ -196,7 +196,7 @@ recover(struct lane *l, const struct err *err)
 {
     log_event(l->log, LOG_WARNING, "memory_dropped", "code=%s message=%s", err_name(err->code),
               err->text);
-    lane_drop_all(l);
+    lane_drop_all(l, true);
     for (size_t i = 0; i < l->n_partitions; i++)
         l->cursors[i] = (struct cursor){.partition = l->partitions[i]};
     l->fetch_wanted = true;

@@ -70,7 +70,8 @@ struct live {
     int                    place;
     bool                   wants_turn, wants_step, dirty, listed_ready, ended, forget;
     struct old_run        *old_runs;
-    bool                   reload; /* with forget: read it again soon */
+    struct job            *recorded; /* results that the next commit stores; linked by next */
+    bool                   reload;   /* with forget: read it again soon */
     bool            doomed;     /* memory is in doubt: forgotten when it comes back from its slot */
     bool            restart;    /* WRITE_RESTART is due */
     int64_t         inbox_seen; /* rows up to here were taken when it was read again */
@@ -242,6 +243,7 @@ int lane_start_row(struct lane *l, struct live *live, struct job *job, struct er
 /* A result goes to its run, which is read into memory if need be. */
 int  lane_deliver(struct lane *l, struct job *job, struct err *err);
 void live_free_old(struct live *live);
+void live_forget_recorded(struct lane *l, struct live *live);
 void lane_forget_job(struct lane *l, struct job *job);
 /* A called task in memory becomes a row, by a `sent` event and the row in one commit, and goes on
  * here. claimed: it is being executed, and counts if this process dies. */
@@ -268,8 +270,9 @@ struct job *job_list_take(struct job_list *list);
 int lane_commit(struct lane *l, bool *did, struct err *err);
 int lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
 /* Reads runs into memory that are not there; those that have ended or are not found stay away. */
-int  lane_load(struct lane *l, const int64_t *nos, size_t n, struct err *err);
-void lane_drop_all(struct lane *l); /* all of memory is in doubt */
+int lane_load(struct lane *l, const int64_t *nos, size_t n, struct err *err);
+/* All of memory is in doubt. keep: results that may not have been stored are offered again. */
+void lane_drop_all(struct lane *l, bool keep);
 /* Says in the log that there is work without a handler; not for ever. */
 void lane_note_no_worker(struct lane *l, const char *kind, const char *name, int version);
 /* An inbox row for a run that is in memory or not. */

@@ -112,7 +112,13 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
         if (rc == HF_OK && job->row.no)
             rc = delete_row(live, job->row.no, err);
     }
-    lane_forget_job(l, job);
+    if (wanted && !again && rc == HF_OK) { /* kept until it is stored: a commit may get lost */
+        job->call = NULL;
+        job->next = live->recorded;
+        live->recorded = job;
+    } else {
+        lane_forget_job(l, job);
+    }
     return rc;
 }
 

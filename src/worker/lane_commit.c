@@ -354,6 +354,7 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     struct run *r = &live->run;
 
     buf_clear(&r->out);
+    live_forget_recorded(l, live);
     TRY(begin_extras(l, live, err));
     live_free_old(live);
     bool another_life = live->restart && run_has_ended(live->stored_status);

@@ -339,20 +339,40 @@ drop_list(struct lane *l, struct job_list *list)
         lane_forget_job(l, job);
 }
 
+/* Results that may or may not be stored: they come back as from a slot, for the run as it is read
+ * again. One that is stored already is late, and ignored. */
+static void
+offer_again(struct lane *l, struct live *live)
+{
+    while (live->recorded) {
+        struct job *job = live->recorded;
+        live->recorded = job->next;
+        l->n_orphans++;
+        job_list_put(&l->handed, job);
+        stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+    }
+}
+
+/* Standalone tasks of a batch that may or may not be stored: those that were not are run again. */
+static void
+drop_units(struct lane *l)
+{
+    for (size_t i = 0; i < l->n_units; i++)
+        if (l->units[i].job)
+            lane_forget_job(l, l->units[i].job);
+    l->n_units = l->n_writes = 0;
+}
+
 void
-lane_drop_all(struct lane *l)
+lane_drop_all(struct lane *l, bool keep)
 {
     size_t       at = 0;
     struct live *live;
 
-    for (size_t i = 0; i < l->n_units;
-         i++) { /* jobs of a batch that was not stored are in no list */
-        if (l->units[i].job)
-            lane_forget_job(l, l->units[i].job);
-    }
-    l->n_units = l->n_writes = 0;
     while ((live = map_next(&l->lives, &at))) {
         live_forget_arrivals(l, live);
+        if (keep)
+            offer_again(l, live);
         if (live->place != LIVE_IDLE) {
             live->doomed = true;
             continue;
@@ -363,5 +383,7 @@ lane_drop_all(struct lane *l)
     drop_list(l, &l->waiting);
     drop_list(l, &l->suspects);
     drop_list(l, &l->to_claim);
-    drop_list(l, &l->finished);
+    if (!keep)
+        drop_list(l, &l->finished);
+    drop_units(l);
 }

@@ -91,6 +91,20 @@ leave_lists(struct lane *l, struct live *live)
 }
 
 void
+live_forget_recorded(struct lane *l, struct live *live)
+{
+    while (live->recorded) {
+        struct job *job = live->recorded;
+        live->recorded = job->next;
+        job->next = NULL;
+        if (l)
+            lane_forget_job(l, job);
+        else
+            job_free(job);
+    }
+}
+
+void
 live_free(struct lane *l, struct live *live)
 {
     if (live == NULL)
@@ -107,6 +121,7 @@ live_free(struct lane *l, struct live *live)
         l->live_bytes -= live->bytes;
     }
     live_free_old(live);
+    live_forget_recorded(l, live);
     for (struct arrival *a = live->arrivals, *next; a; a = next) {
         next = a->next;
         arena_release(&a->arena);
