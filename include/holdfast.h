@@ -8,21 +8,21 @@
  * ordinary function: it may block, fail and be repeated.
  *
  * Conventions
- *   - Calls that can fail return int: 0 done; positive: an outcome that the code may handle;
- * negative: an error. Inside a workflow a negative code means "return it at once" (HF_TRY does),
- * for the engine has stopped this turn: it calls the function again when it can go on.
+ *   - Calls that can fail return int. 0: done. Positive: an outcome that the code may handle.
+ *     Negative: an error; inside a workflow it means "return it at once" (HF_TRY does), for the
+ *     engine has stopped this turn and calls the function again when it can go on.
  *   - Strings are UTF-8 and end with NUL. Payloads (input, output, signals) are text, JSON by
- * convention, NULL for none. Inputs are copied.
+ *     convention, NULL for none. Inputs are copied.
  *   - Strings handed out inside a workflow or task live until that function returns; they are
- * obtained anew by every turn.
+ *     obtained anew by every turn.
  *   - Times are milliseconds unless a name says otherwise.
  *   - A handle (hf) may be used by all threads; hf_wf and hf_tk belong to the call they were given
- * to.
- *   - The library prints nothing and installs no signal handler unless asked to
- * (hf_worker_opt.handle_signals).
+ *     to.
+ *   - The library prints nothing, and installs no signal handler unless asked to
+ *     (hf_worker_opt.handle_signals).
  *
- * Contents: 1 limits and codes, 2 options, 3 handle, 4 workflows, 5 tasks, 6 clients, 7 worker, 8
- * testing.
+ * Contents: 1 limits and codes, 2 options, 3 handle, 4 workflows, 5 tasks, 6 clients, 7 worker,
+ * 8 testing.
  */
 #ifndef HOLDFAST_H
 #define HOLDFAST_H
@@ -49,9 +49,7 @@ extern "C" {
 #define HF_PRINTF(fmt, args)
 #endif
 
-/* ---- 1. limits and codes
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- 1. limits and codes ---- */
 
 #define HF_NAME_MAX                                                                                \
     255 /* bytes of a name (workflow, task, signal, queue) or an id, without the NUL */
@@ -75,22 +73,19 @@ enum {
     HF_CANCELLED = 3,  /* it was cancelled, or the run that asked is */
     HF_TERMINATED = 4, /* it was ended from outside without clean-up */
     HF_CRASHED = 5,    /* it was running in too many processes that died */
-    HF_LOST =
-        6, /* its worker died while it ran, and it asked not to be repeated (on_crash = HF_FAIL) */
+    HF_LOST = 6,       /* its worker died while it ran, and it is not to be repeated (on_crash) */
 
     HF_SUSPENDED = -1, /* inside a workflow: this turn is over, return it */
-    HF_MISMATCH =
-        -2, /* the code asks for something else than the history says; the run is blocked */
-    HF_INVALID = -3,     /* an argument is bad: empty name, no UTF-8, out of range */
-    HF_NOT_FOUND = -4,   /* no such run or task */
-    HF_EXISTS = -5,      /* the id is taken */
-    HF_DONE = -6,        /* the run has ended: it takes no signal and no cancel any more */
-    HF_TOO_BIG = -7,     /* over a limit of section 1 */
-    HF_NOMEM = -8,       /* out of memory; nothing was changed */
-    HF_UNAVAILABLE = -9, /* the store cannot be reached, is locked, full or read-only; nothing was
-                            changed, try again */
-    HF_UNKNOWN = -10, /* the connection broke in the commit: it may have happened; repeat it if it
-                         carries an id or key */
+    HF_MISMATCH = -2,  /* the code asks for something else than the history has: blocked */
+    HF_INVALID = -3,   /* an argument is bad: empty name, no UTF-8, out of range */
+    HF_NOT_FOUND = -4, /* no such run or task */
+    HF_EXISTS = -5,    /* the id is taken */
+    HF_DONE = -6,      /* the run has ended: it takes no signal and no cancel any more */
+    HF_TOO_BIG = -7,   /* over a limit of section 1 */
+    HF_NOMEM = -8,     /* out of memory; nothing was changed */
+    HF_UNAVAILABLE =
+        -9,           /* the store is out of reach, locked, full: nothing was changed, try again */
+    HF_UNKNOWN = -10, /* it may have happened; repeat it if it carries an id or key */
     HF_STALE = -11,   /* another worker owns this work now */
     HF_REFUSED = -12, /* the store refused a value */
     HF_CORRUPT = -13, /* the store is damaged, or is no Holdfast store */
@@ -116,15 +111,10 @@ HF_API const char *hf_code_name(int code);
 HF_API const char *hf_code_text(int code);
 HF_API const char *hf_version_text(void);
 
-/* ---- 2. options
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- 2. options ---- */
 
-enum {
-    HF_URGENT = 1,
-    HF_NORMAL = 2,
-    HF_BULK = 3
-};                                  /* class: urgent work overtakes a backlog; 0 means HF_NORMAL */
+/* class: urgent work overtakes a backlog; 0 means HF_NORMAL */
+enum { HF_URGENT = 1, HF_NORMAL = 2, HF_BULK = 3 };
 enum { HF_RETRY = 0, HF_FAIL = 1 }; /* on_crash */
 enum { HF_IF_EXISTS_FAIL = 0, HF_IF_EXISTS_USE = 1, HF_IF_EXISTS_REPLACE = 2 };
 
@@ -134,28 +124,24 @@ enum { HF_IF_EXISTS_FAIL = 0, HF_IF_EXISTS_USE = 1, HF_IF_EXISTS_REPLACE = 2 };
  * else those given with hf_handler, else the default.
  */
 typedef struct hf_opt {
-    size_t      size;  /* set by HF_OPT */
-    const char *id;    /* start, enqueue, child: the id; made if NULL */
-    const char *queue; /* start, enqueue, child: the queue; "default" if NULL. Task: a run's own
-                          queue if NULL */
-    int class_;        /* start, enqueue: HF_URGENT, HF_NORMAL, HF_BULK */
-    int if_exists;     /* start: HF_IF_EXISTS_FAIL, _USE, _REPLACE */
-    int version; /* start, child: the workflow's version; 0 for the newest that the worker has */
-    int64_t delay_ms;    /* enqueue: not before this long from now */
-    int64_t at_ms;       /* enqueue: not before this time (Unix time in ms) */
-    int64_t timeout_ms;  /* task: start to close of one attempt; signal: longest wait. 0 for none */
-    int64_t deadline_ms; /* task: schedule to close, all attempts and waits together. 0 for none */
-    int     max_attempts; /* task: 5 by default, -1 without limit */
-    int     on_crash; /* task: HF_RETRY, or HF_FAIL: never started twice; ends with HF_LOST if its
-                         worker dies */
-    int64_t first_delay_ms; /* task: wait before the second attempt, 1 s by default */
-    double  factor;         /* task: growth of the wait, 2 by default */
-    int64_t max_delay_ms;   /* task: the longest wait, 60 s by default */
-    double  jitter; /* task: share of the wait that is random, 0 to 1; 0.1 by default, negative for
-                       none */
-    const char
-        *no_retry;   /* task: names of errors that are final, with commas: "declined,invalid" */
-    const char *key; /* send: repeating a signal with the same key to a run does nothing */
+    size_t      size;           /* set by HF_OPT */
+    const char *id;             /* start, enqueue, child: the id; made if NULL */
+    const char *queue;          /* "default" if NULL; task, child: the run's own queue if NULL */
+    int         class_;         /* start, enqueue: HF_URGENT, HF_NORMAL, HF_BULK */
+    int         if_exists;      /* start: HF_IF_EXISTS_FAIL, _USE, _REPLACE */
+    int         version;        /* start, child: the workflow's version; 0: the worker's newest */
+    int64_t     delay_ms;       /* enqueue: not before this long from now */
+    int64_t     at_ms;          /* enqueue: not before this time (Unix time in ms) */
+    int64_t     timeout_ms;     /* task: of one attempt; signal: longest wait. 0: none */
+    int64_t     deadline_ms;    /* task: all attempts and waits together. 0: none */
+    int         max_attempts;   /* task: 5 by default, -1 without limit */
+    int         on_crash;       /* task: HF_RETRY, or HF_FAIL: never started twice, see HF_LOST */
+    int64_t     first_delay_ms; /* task: wait before the second attempt, 1 s by default */
+    double      factor;         /* task: growth of the wait, 2 by default */
+    int64_t     max_delay_ms;   /* task: the longest wait, 60 s by default */
+    double      jitter;   /* task: random share of the wait, to 1; default 0.1, below 0: none */
+    const char *no_retry; /* task: names of final errors, with commas: "declined,invalid" */
+    const char *key;      /* send: a signal with the same key to the same run does nothing */
 } hf_opt;
 
 #ifdef __cplusplus
@@ -174,9 +160,7 @@ extern "C" {
 #define HF_OPT(...) (&(const hf_opt){.size = sizeof(hf_opt), __VA_ARGS__})
 #endif
 
-/* ---- 3. handle
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- 3. handle ---- */
 
 /*
  * Opens a store: "sqlite:PATH" or a bare path; NULL takes $HOLDFAST_STORE, else
@@ -200,9 +184,7 @@ HF_API const char *hf_errmsg(const hf *h);
 typedef void (*hf_log_fn)(void *arg, int level, const char *event, const char *fields);
 HF_API void hf_set_log(hf *h, hf_log_fn fn, void *arg);
 
-/* ---- 4. workflows
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- 4. workflows ---- */
 
 /*
  * A workflow returns 0 (completed; the output is what hf_return was given, else none), a positive
@@ -367,9 +349,7 @@ HF_API char *hf_sprintf(hf_wf *wf, const char *fmt, ...) HF_PRINTF(2, 3);
  * there or json is no object. */
 HF_API const char *hf_get(hf_wf *wf, const char *json, const char *member);
 
-/* ---- 5. tasks
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- 5. tasks ---- */
 
 /* A task returns hf_tk_return or hf_tk_fail (or plainly 0, or HF_FAILED). It may run more than
  * once: hf_tk_key is its idempotency key. */
@@ -402,9 +382,7 @@ HF_API void hf_tk_retry_after(
     hf_tk  *tk,
     int64_t ms); /* if this attempt fails: wait this long instead of what the policy says */
 
-/* ---- 6. clients
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- 6. clients ---- */
 /* Any process that can open the store may use these, with or without a worker. What returned 0
  * survives any crash. */
 
@@ -466,9 +444,7 @@ hf_enqueue(hf *h, const char *task, const char *input, const hf_opt *opt, char *
 HF_API HF_MUST int hf_enqueue_many(hf *h, const char *task, const char *const *inputs, size_t n,
                                    const hf_opt *opt, char *ids);
 
-/* ---- 7. worker
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- 7. worker ---- */
 
 typedef struct hf_worker_opt {
     size_t      size;   /* set by HF_WORKER */
@@ -506,9 +482,7 @@ HF_API void hf_stop(hf *h);
  */
 HF_API int holdfast_module(hf *h);
 
-/* ---- 8. testing
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- 8. testing ---- */
 
 /* A handle on a store in memory with a clock that stands still and a worker that runs inside
  * hf_test_run: no thread, file or real time. */

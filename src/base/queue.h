@@ -2,8 +2,9 @@
  * The two queues between a lane and its slots. No lock and no wake-up per item.
  *
  *   ring   one producer, many consumers: the lane publishes work, slots take it one by one with a
- * compare-and-swap stack  many producers, one consumer: slots push what is done, the lane takes all
- * at once (a Treiber stack; taking all has no ABA problem)
+ *          compare-and-swap
+ *   stack  many producers, one consumer: slots push what is done, the lane takes all at once (a
+ *          Treiber stack; taking all has no ABA problem)
  */
 #ifndef BASE_QUEUE_H
 #define BASE_QUEUE_H

@@ -3,8 +3,8 @@
  * keys. Encoding is on the hot path and writes text directly; decoding happens after a restart or
  * an eviction and uses jansson.
  *
- *   k kind   r ref   n name   i input   o output   c code   e error name   m message   t time   w
- * due time   a attempts   d run id x flags  v version   y key
+ *   k kind    r ref       n name        i input  o output   c code   e error name  m message
+ *   t time    w due time  a attempts    d run id x flags    v version  y key
  *
  * Times are Unix milliseconds. An event without `t` has the time of the one before it in its row.
  * Members that have their zero value are left out. To add a kind or a member: add it here; old rows

@@ -4,11 +4,11 @@
  * a live run as in one read again, so both are the same. No I/O, no clock, no lock: a run belongs
  * to one thread at a time (its lane, or the slot that does its turn).
  *
- *   branch "0"  ── calls 0.1  0.2  0.3 ...            what the function asked for, by ref: branch
- * path and number in the branch branch "0.3" ─ calls 0.3.1 ...                    a branch started
- * as number 3 of the main one branch "c"  ── calls c.1 ...                      compensation open
- * ── calls that have not ended          in the order in which they were made signals     ── those
- * that nobody has taken
+ *   branch "0"    calls 0.1 0.2 0.3 ...  what the function asked for, by ref: path and number
+ *   branch "0.3"  calls 0.3.1 ...        a branch started as number 3 of the main one
+ *   branch "c"    calls c.1 ...          compensation
+ *   open          calls that have not ended, in the order in which they were made
+ *   signals       those that nobody has taken
  */
 #ifndef CORE_RUN_H
 #define CORE_RUN_H

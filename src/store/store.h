@@ -30,9 +30,7 @@
 #include "base/err.h"
 #include "base/log.h"
 
-/* ---- words
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- words ---- */
 
 enum stream { STREAM_URGENT, STREAM_NORMAL, STREAM_BULK, STREAM_DELAYED, STREAMS };
 
@@ -178,9 +176,7 @@ struct history_row {
     size_t      events_len;
 };
 
-/* ---- clients
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- clients ---- */
 
 enum submit_kind {
     SUBMIT_START,  /* id, name, payload, queue, cls, version, if_exists, token */
@@ -254,9 +250,7 @@ struct store_info {
     const char *damage; /* result of a quick check: NULL is sound */
 };
 
-/* ---- owners
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- owners ---- */
 
 struct worker_self {
     const char *name, *queues, *handlers; /* queues NULL: all, also those made later */

@@ -2,11 +2,11 @@
  * A lane: the one thread that holds a store connection and everything in memory of the partitions
  * that it works for. It alone decides; slots only execute. One round (lane_round) is:
  *
- *   collect   results of turns and jobs that slots have finished, timeouts          lane_turns.c
- * lane_jobs.c turns     runs that can go on are given to slots; they are not in this commit
- * lane_turns.c cycle     all other runs and tasks with something to store: one commit, then
- * lane_commit.c a fetch; what became durable starts now rows      new runs, tasks, signals become
- * lives and jobs                        lane_fetch.c
+ *   collect  results that slots have finished, timeouts       lane_jobs.c lane_turns.c
+ *   turns    runs that can go on are given to slots           lane_turns.c
+ *   batch    what all others have to store                    lane_batch.c
+ *   cycle    one commit, then a fetch; what is durable begins  lane_commit.c
+ *   rows     new runs, tasks, inbox rows become lives and jobs lane_fetch.c
  *
  * While the commit is under way slots go on, and what becomes ready goes into the next: the commits
  * clock themselves.
@@ -266,7 +266,8 @@ void job_list_put_first(struct job_list *list, struct job *job);
 void job_list_remove(struct job_list *list, struct job *job);
 struct job *job_list_take(struct job_list *list);
 
-/* lane_commit.c, lane_fetch.c */
+/* lane_batch.c, lane_commit.c, lane_fetch.c */
+int lane_build(struct lane *l, struct err *err);
 int lane_commit(struct lane *l, bool *did, struct err *err);
 int lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
 /* Reads runs into memory that are not there; those that have ended or are not found stay away. */
