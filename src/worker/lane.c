@@ -54,7 +54,6 @@ lane_close(struct lane *l, int64_t deadline_us)
             lane_forget_job(l, job);
     map_release(&l->lives);
     map_release(&l->rows);
-    arena_release(&l->batch_arena);
     arena_release(&l->rows_arena);
     arena_release(&l->turn_arena);
     arena_release(&l->partition_arena);

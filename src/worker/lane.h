@@ -152,7 +152,7 @@ struct lane {
     size_t        n_writes, size_writes;
     struct unit  *units;
     size_t        n_units, size_units;
-    struct arena  batch_arena, rows_arena, turn_arena;
+    struct arena  rows_arena, turn_arena;
 
     int64_t  now_us;      /* store time of the last answer */
     int64_t  now_at_us;   /* steady clock when it came */

@@ -52,7 +52,10 @@ create table hf_run (
     output           text,
     error_name       text,
     error_message    text,
-    ended_us         integer not null default 0
+    ended_us         integer not null default 0,
+    attributes       text,                       -- the last three are for later releases: for
+    meta             text,                       -- finding runs, for headers and trace context, and
+    engine_flags     integer not null default 0  -- for what an old history needs of a new engine
 ) strict;
 create unique index hf_run_id on hf_run (id);
 create index hf_run_live on hf_run (status, no) where status <= 3;
@@ -84,7 +87,8 @@ create table hf_task (
     claimed       integer not null default 0,
     crashes       integer not null default 0,
     error_name    text,
-    error_message text
+    error_message text,
+    meta          text
 ) strict;
 create unique index hf_task_id on hf_task (id) where id is not null;
 create index hf_task_due on hf_task (no >> 48, run_at_us, no) where run_at_us is not null;
@@ -102,7 +106,8 @@ create table hf_dead (
     error_name    text,
     error_message text,
     created_us    integer not null,
-    died_us       integer not null
+    died_us       integer not null,
+    meta          text
 ) strict;
 create unique index hf_dead_id on hf_dead (id);
 
