@@ -82,7 +82,7 @@ until_true 5 gone; result $? 'and the whole process group, though it ignores SIG
 # ---- the worker's end
 rm -f slow.pid
 run enqueue slow
-until_true 10 test -s slow.pid
+until_true 10 test -s slow.pid; result $? 'a slow command runs'
 kill -9 "$worker"
 wait "$worker" 2> /dev/null
 shell_gone() { ! pgrep -f 'trap "" TERM; wait' > /dev/null; }

@@ -211,10 +211,10 @@ do_round(struct lane *l, bool *did, struct err *err)
         TRY(lane_watch_jobs(l, err));
         TRY(lane_watch_turns(l, err));
         TRY(reload(l, did, err));
-        TRY(lane_dispatch_turns(l, did, err));
+        lane_dispatch_turns(l, did);
     }
     TRY(lane_commit(l, did, err));
-    TRY(lane_dispatch_turns(l, did, err));
+    lane_dispatch_turns(l, did);
     lane_hand_jobs(l, did);
     return HF_OK;
 }

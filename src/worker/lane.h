@@ -202,7 +202,7 @@ void live_give_up_rows(struct lane *l, struct live *live); /* extras, and jobs t
 /* An event from outside for an idle live; says what is to be done next. */
 int live_record(struct lane *l, struct live *live, const struct event *e, struct err *err);
 /* A copy of what is stored, in place of one whose turn does not come back. */
-int live_make_stub(struct lane *l, const struct live *live, struct live **out, struct err *err);
+int live_make_stub(const struct live *live, struct live **out, struct err *err);
 int live_replace_by_stub(struct lane *l, struct live *live, struct live *stub, struct err *err);
 
 /* lane_arrivals.c: what comes for a run from outside; kept until it is idle */
@@ -219,7 +219,7 @@ void live_unmake_row(struct live *live, struct job *job);
 /* lane_turns.c */
 void live_ready(struct lane *l, struct live *live); /* a turn, as soon as it can be */
 int  lane_collect_turns(struct lane *l, bool *did, struct err *err);
-int  lane_dispatch_turns(struct lane *l, bool *did, struct err *err);
+void lane_dispatch_turns(struct lane *l, bool *did);
 int  lane_watch_turns(struct lane *l, struct err *err);
 void lane_execute_turn(struct live *live, struct slot *slot, bool may_step);
 
@@ -227,9 +227,9 @@ void lane_execute_turn(struct live *live, struct slot *slot, bool may_step);
 int live_end(struct lane *l, struct live *live, int status, int event, struct err *err);
 int
 live_continue(struct lane *l, struct live *live, const struct inbox_row *replace, struct err *err);
-int live_block(struct lane *l, struct live *live, const char *name, const char *message,
-               struct err *err);
-int live_call_cancelled(struct lane *l, struct live *live, const struct call *c, struct err *err);
+/* name: a static text. */
+void live_block(struct lane *l, struct live *live, const char *name, const char *message);
+int  live_call_cancelled(struct lane *l, struct live *live, const struct call *c, struct err *err);
 /* Asks open calls to stop. all: the shielded ones too. */
 int live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err);
 
@@ -249,9 +249,11 @@ void lane_forget_job(struct lane *l, struct job *job);
  * here. claimed: it is being executed, and counts if this process dies. */
 int job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, struct err *err);
 /* The same, or a change of its row; the job is to be forgotten and read again when it is due. */
-int  job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
-                      struct err *err);
-bool lane_is_careful(const struct lane *l, int64_t no);
+int job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
+                     struct err *err);
+/* Store time of the next attempt after one that failed; 0: that was the last. */
+int64_t job_retry_at_us(const struct lane *l, const struct job *job);
+bool    lane_is_careful(const struct lane *l, int64_t no);
 /* The next one that is back from a slot; NULL: none. */
 struct node *lane_next_back(struct stack *done, struct node **back);
 

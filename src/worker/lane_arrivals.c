@@ -37,28 +37,13 @@ live_unmake_row(struct live *live, struct job *job)
         }
 }
 
-static bool
-is_late(const struct lane *l, const struct job *job, int64_t delay_ms)
-{
-    return job->policy.deadline_ms && lane_now_us(l) + delay_ms * US_PER_MS >=
-                                          job->created_us + job->policy.deadline_ms * US_PER_MS;
-}
-
-static int64_t
-next_delay_ms(const struct job *job)
-{
-    return job->retry_after_ms >= 0 ? job->retry_after_ms
-                                    : policy_delay_ms(&job->policy, job->attempt, id_random());
-}
-
 /* Tries again later, as a row. */
 static int
-retry_call(struct lane *l, struct live *live, struct job *job, int64_t delay_ms, struct err *err)
+retry_call(struct lane *l, struct live *live, struct job *job, int64_t at_us, struct err *err)
 {
     job->row.attempt = job->attempt;
     job->row.crashes = 0;
-    int64_t at = lane_now_us(l) + delay_ms * US_PER_MS;
-    return job_leave_as_row(l, live, job, at > l->now_us ? at : l->now_us + 1, err);
+    return job_leave_as_row(l, live, job, at_us, err);
 }
 
 static int
@@ -88,7 +73,6 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
     struct run  *r = &live->run;
     struct call *c = job->execution == r->row.execution ? run_find(r, job->row.ref) : NULL;
     bool         wanted = c && !c->closed && !live->ended;
-    int64_t      delay_ms = 0;
 
     if (c && c->job == job) {
         c->job = NULL;
@@ -100,19 +84,18 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
     int code = job->code;
     if (wanted && code == HF_FAILED && c->settled && c->code == HF_CANCELLED)
         code = HF_CANCELLED;
-    bool again = wanted && (code == HF_FAILED || code == HF_TIMEOUT) && !job->final &&
-                 policy_retries(&job->policy, job->attempt, job->error_name) &&
-                 !is_late(l, job, delay_ms = next_delay_ms(job));
-    int rc = HF_OK;
-    if (again) {
-        rc = retry_call(l, live, job, delay_ms, err);
+    bool    failed = code == HF_FAILED || code == HF_TIMEOUT;
+    int64_t again_us = wanted && failed ? job_retry_at_us(l, job) : 0;
+    int     rc = HF_OK;
+    if (again_us) {
+        rc = retry_call(l, live, job, again_us, err);
     } else {
         if (wanted)
             rc = record_result(l, live, job, code, err);
         if (rc == HF_OK && job->row.no)
             rc = delete_row(live, job->row.no, err);
     }
-    if (wanted && !again && rc == HF_OK) { /* kept until it is stored: a commit may get lost */
+    if (wanted && !again_us && rc == HF_OK) { /* kept until it is stored: a commit may get lost */
         job->call = NULL;
         job->next = live->recorded;
         live->recorded = job;

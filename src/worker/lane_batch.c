@@ -73,21 +73,13 @@ add_finished(struct lane *l, struct job *job, struct err *err)
 {
     if (job->released)
         return add_released(l, job, err);
-    int64_t delay_ms = job->retry_after_ms >= 0
-                           ? job->retry_after_ms
-                           : policy_delay_ms(&job->policy, job->attempt, id_random());
-    bool    late =
-        job->policy.deadline_ms && lane_now_us(l) + delay_ms * US_PER_MS >=
-                                       job->created_us + job->policy.deadline_ms * US_PER_MS;
-    bool again =
-        !job->final && !late && policy_retries(&job->policy, job->attempt, job->error_name);
-    uint32_t kind = job->code == HF_OK ? WRITE_TASK_DELETE : again ? WRITE_TASK : WRITE_DEAD;
+    int64_t  again_us = job->code == HF_OK ? 0 : job_retry_at_us(l, job);
+    uint32_t kind = job->code == HF_OK ? WRITE_TASK_DELETE : again_us ? WRITE_TASK : WRITE_DEAD;
 
     if (add_job_write(l, job, kind) == NULL)
         return err_nomem(err);
-    int64_t at = lane_now_us(l) + delay_ms * US_PER_MS;
     job->row.attempt = job->attempt;
-    job->row.run_at_us = again ? (at > l->now_us ? at : l->now_us + 1) : 0;
+    job->row.run_at_us = again_us;
     job->row.claimed = false;
     if (job->code != HF_CRASHED)
         job->row.crashes = 0;

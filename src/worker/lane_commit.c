@@ -191,7 +191,8 @@ isolate(struct lane *l, uint32_t unit, struct err *err)
             return HF_INTERNAL;
         w->run = &live->run.row;
         live->dirty = true; /* it is in this batch, not in the list */
-        return live_block(l, live, err_name(HF_REFUSED), err->text, err);
+        live_block(l, live, err_name(HF_REFUSED), err->text);
+        return HF_OK;
     }
     if (u->job && u->job->row.error_message) {
         u->job->row.error_message = NULL;

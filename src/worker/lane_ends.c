@@ -288,20 +288,18 @@ live_continue(struct lane *l, struct live *live, const struct inbox_row *replace
 
 /* Something is wrong that only people can mend: the run rests, with nothing lost. What came from
  * outside is stored. */
-int
-live_block(struct lane *l, struct live *live, const char *name, const char *message,
-           struct err *err)
+void
+live_block(struct lane *l, struct live *live, const char *name, const char *message)
 {
     struct run *r = &live->run;
 
     log_event(l->log, LOG_ERROR, "run_blocked", "run=%s workflow=%s code=%s message=%s", r->row.id,
               r->row.workflow, name, message ? message : "");
     r->row.status = RUN_BLOCKED;
-    r->row.error_name = arena_strdup(&r->arena, name);
-    r->row.error_message = arena_strdup(&r->arena, message);
+    r->row.error_name = name;
+    r->row.error_message =
+        arena_strdup(&r->arena, message); /* without memory: blocked in few words */
     live->forget = true;
     live->wants_turn = live->wants_step = false;
     live_dirty(l, live);
-    (void)err;
-    return HF_OK;
 }

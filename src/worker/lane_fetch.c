@@ -28,14 +28,14 @@ lane_room(const struct lane *l)
 
 /* ---- runs ---- */
 
-static int
-block_crashed(struct lane *l, struct live *live, struct err *err)
+static void
+block_crashed(struct lane *l, struct live *live)
 {
     char message[120];
     snprintf(message, sizeof(message),
              "it was running in %d processes that died; `holdfast resume` tries again",
              live->run.row.crashes);
-    return live_block(l, live, "crashed", message, err); /* a new owner leaves it blocked */
+    live_block(l, live, "crashed", message); /* a new owner leaves it blocked */
 }
 
 static void
@@ -83,8 +83,10 @@ add_loaded(struct lane *l, const struct loaded *loaded, struct err *err)
         live_free(l, live);
         return err_nomem(err);
     }
-    if (rc)
-        return live_block(l, live, err_name(rc), why.text, err);
+    if (rc) {
+        live_block(l, live, err_name(rc), why.text);
+        return HF_OK;
+    }
     live->workflow =
         registry_find_workflow(l->registry, live->run.row.workflow, live->run.row.version);
     if (live->workflow && live->run.row.version == 0)
@@ -136,8 +138,11 @@ take_run(struct lane *l, const struct run_row *row, struct err *err)
     }
     if (live == NULL || live->place != LIVE_IDLE || live->ended || live->forget)
         return HF_OK;
-    if (live->run.row.crashes >= l->opt.max_crashes)
-        return live->run.row.status == RUN_BLOCKED ? HF_OK : block_crashed(l, live, err);
+    if (live->run.row.crashes >= l->opt.max_crashes) {
+        if (live->run.row.status != RUN_BLOCKED)
+            block_crashed(l, live);
+        return HF_OK;
+    }
     if (live->run.row.status == RUN_BLOCKED &&
         live->run.end == TURN_NONE) { /* a new owner tries again: the program may be mended */
         live->run.row.status = RUN_RUNNING;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "base/id.h"
 #include "base/mem.h"
 
 enum { LOST_AFTER_US = 5 * US_PER_S };
@@ -159,6 +160,23 @@ job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run
         return err_nomem(err);
     x->write.task = row;
     return HF_OK;
+}
+
+/* ---- trying again ---- */
+
+int64_t
+job_retry_at_us(const struct lane *l, const struct job *job)
+{
+    const struct policy *p = &job->policy;
+
+    if (job->final || !policy_retries(p, job->attempt, job->error_name))
+        return 0;
+    int64_t delay_ms = job->retry_after_ms >= 0 ? job->retry_after_ms
+                                                : policy_delay_ms(p, job->attempt, id_random());
+    int64_t at_us = lane_now_us(l) + delay_ms * US_PER_MS;
+    if (p->deadline_ms && at_us >= job->created_us + p->deadline_ms * US_PER_MS)
+        return 0;
+    return at_us > l->now_us ? at_us : l->now_us + 1; /* what is due has been read up to now_us */
 }
 
 /* ---- from slots ---- */

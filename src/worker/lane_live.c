@@ -262,12 +262,11 @@ live_record(struct lane *l, struct live *live, const struct event *e, struct err
 }
 
 int
-live_make_stub(struct lane *l, const struct live *live, struct live **out, struct err *err)
+live_make_stub(const struct live *live, struct live **out, struct err *err)
 {
     struct live   *stub = mem_zalloc(sizeof(*stub));
     struct run_row row = live->run.row;
 
-    (void)l;
     row.status = live->stored_status;
     row.wake_us = live->stored_wake_us;
     if (stub == NULL || run_init(&stub->run, &row, err)) {

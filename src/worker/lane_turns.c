@@ -78,14 +78,13 @@ must_claim(struct lane *l, struct live *live)
            !live->stored_claimed;
 }
 
-int
-lane_dispatch_turns(struct lane *l, bool *did, struct err *err)
+void
+lane_dispatch_turns(struct lane *l, bool *did)
 {
     struct live *list = l->ready;
 
-    (void)err;
     if (l->stopping)
-        return HF_OK;
+        return;
     l->ready = NULL;
     l->ready_end = &l->ready;
     for (struct live *live = list, *next; live; live = next) {
@@ -124,13 +123,12 @@ lane_dispatch_turns(struct lane *l, bool *did, struct err *err)
     }
     if (l->pool)
         pool_wake(l->pool);
-    return HF_OK;
 }
 
 /* ---- what a turn asked for ---- */
 
 static int
-start_child(struct lane *l, struct live *live, struct call *c, struct err *err)
+start_child(struct live *live, struct call *c, struct err *err)
 {
     struct extra  *x = live_extra(live, WRITE_START);
     struct run    *r = &live->run;
@@ -151,7 +149,6 @@ start_child(struct lane *l, struct live *live, struct call *c, struct err *err)
     x->write.parent_no = c->detached ? 0 : r->row.no;
     x->write.parent_ref = ref;
     x->write.parent_execution = r->row.execution;
-    (void)l;
     return s->token ? HF_OK : err_nomem(err);
 }
 
@@ -243,7 +240,7 @@ take_to_start(struct lane *l, struct live *live, bool closing, struct err *err)
         next = c->start_next;
         c->listed = false;
         if (c->kind == CALL_CHILD && (!closing || c->detached)) {
-            TRY(start_child(l, live, c, err));
+            TRY(start_child(live, c, err));
         } else if (c->kind == CALL_TASK && !closing && !c->closed && !c->settled) {
             TRY(start_task(l, live, c, err));
         } else if (!c->closed) {
@@ -315,7 +312,8 @@ judge_turn(struct lane *l, struct live *live, struct err *err)
         return live_continue(l, live, NULL, err);
     case TURN_BLOCKED:
         run_take_back(r);
-        return live_block(l, live, r->end_name, r->end_message, err);
+        live_block(l, live, r->end_name, r->end_message);
+        return HF_OK;
     default:
         run_take_back(r);
         live->forget = live->reload = true;
@@ -393,7 +391,7 @@ lane_watch_turns(struct lane *l, struct err *err)
             continue;
         struct live *stub;
         bool         spins = atomic_load(&live->run.spinning);
-        TRY(live_make_stub(l, live, &stub, err));
+        TRY(live_make_stub(live, &stub, err));
         struct live *expected = live;
         if (!atomic_compare_exchange_strong(&s->turn, &expected, NULL)) {
             stub->run.row.claimed =
@@ -413,7 +411,7 @@ lane_watch_turns(struct lane *l, struct err *err)
         if (l->suspect_live == live)
             l->suspect_live = NULL;
         TRY(live_replace_by_stub(l, live, stub, err));
-        TRY(live_block(l, stub, "looping", message, err));
+        live_block(l, stub, "looping", message);
         TRY(pool_replace_turn_slot(l->pool, err));
     }
     return HF_OK;
