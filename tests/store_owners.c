@@ -121,9 +121,9 @@ TEST(a_stale_worker_cannot_write)
     CHECK(second > first);
     w.worker = first;
     GIVES(HF_STALE, commit(writes, 1));
-    GIVES(HF_STALE, w.owner->ops->renew(w.owner, first, 0, &w.err));
+    GIVES(HF_STALE, w.owner->ops->renew(w.owner, first, 0, NULL, NULL, &w.err));
     w.worker = second;
-    OK(w.owner->ops->renew(w.owner, second, 0, &w.err));
+    OK(w.owner->ops->renew(w.owner, second, 0, NULL, NULL, &w.err));
     OK(commit(writes, 1));
 }
 
@@ -134,7 +134,7 @@ TEST(a_worker_that_has_left_cannot_write)
     writes[0] = history_write(0, start("a"), 1, 1, "[]");
     OK(w.owner->ops->leave(w.owner, w.worker, &w.err));
     GIVES(HF_STALE, commit(writes, 1));
-    GIVES(HF_STALE, w.owner->ops->renew(w.owner, w.worker, 0, &w.err));
+    GIVES(HF_STALE, w.owner->ops->renew(w.owner, w.worker, 0, NULL, NULL, &w.err));
     GIVES(HF_STALE, w.owner->ops->leave(w.owner, w.worker, &w.err));
 }
 

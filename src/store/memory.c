@@ -209,12 +209,15 @@ memory_acquire(struct store *s, const struct worker_self *self, int64_t *worker,
 }
 
 static int
-memory_renew(struct store *s, int64_t worker, int slots_free, struct err *err)
+memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a,
+             struct census *out, struct err *err)
 {
     struct memory_db *db = db_lock(s);
     int               rc = memory_fence(db, worker, err);
 
-    (void)slots_free;
+    (void)slots_free, (void)a;
+    if (out)
+        *out = (struct census){0};
     db_unlock(db);
     return rc;
 }

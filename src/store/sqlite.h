@@ -199,7 +199,8 @@ bool lock_is_held(struct sqlite *s, char *who, size_t size);
 
 int sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-int sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err);
+int sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
+                 struct census *out, struct err *err);
 int sqlite_leave(struct store *base, int64_t worker, struct err *err);
 int sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, struct err *err);
 int sqlite_cycle(struct store *base, struct batch *batch, struct cursor *cursors, size_t n_cursors,

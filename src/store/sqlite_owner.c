@@ -199,7 +199,7 @@ sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *work
     *out = NULL;
     *n = 0;
     if (*worker != 0) {
-        TRY(sqlite_renew(base, *worker, 0, err));
+        TRY(sqlite_renew(base, *worker, 0, NULL, NULL, err));
         s->fetched.valid = false;
         return partitions(s, self->queues, a, out, n, err);
     }
@@ -217,11 +217,14 @@ sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *work
 }
 
 int
-sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err)
+sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
+             struct census *out, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
     int64_t        epoch = 0;
-    (void)slots_free;
+    (void)slots_free, (void)a;
+    if (out)
+        *out = (struct census){0};
     TRY(sql_get_int(s, SQL_owner_epoch, &epoch, err));
     if (worker == 0 || epoch != worker)
         return err_set(err, HF_STALE, "%s: worker %lld is not the owner any more", s->path,
@@ -233,7 +236,7 @@ int
 sqlite_leave(struct store *base, int64_t worker, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
-    TRY(sqlite_renew(base, worker, 0, err));
+    TRY(sqlite_renew(base, worker, 0, NULL, NULL, err));
     sqlite3_stmt *q = sql_get(s, SQL_owner_leave, err);
     if (q == NULL)
         return err->code;

@@ -170,7 +170,7 @@ renew(struct worker *w, struct err *err)
 
     if (now < w->renewed_us + w->opt.lease_us / RENEWALS_A_LEASE)
         return HF_OK;
-    int rc = l->store->ops->renew(l->store, l->worker, (int)pool_free_slots(l->pool), err);
+    int rc = l->store->ops->renew(l->store, l->worker, (int)pool_free_slots(l->pool), NULL, NULL, err);
     if (rc == HF_UNAVAILABLE)
         return HF_OK; /* the commit says so too, and waits */
     if (rc == HF_OK) {
