@@ -246,6 +246,8 @@ write_one(struct memory_db *db, struct batch *batch, struct write *w, int64_t no
         return db_drop(db, INBOX, &w->inbox, err);
     case WRITE_CALM:
         return write_calm(db, w->partition, err);
+    case WRITE_HAND_OVER:
+        break;
     }
     return err_set(err, HF_INTERNAL, "write: no such kind: %u", w->kind);
 }

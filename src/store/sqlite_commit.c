@@ -286,6 +286,8 @@ write_one(struct writing *t, struct write *w, struct err *err)
         return change_row(t, SQL_delete_inbox, w->inbox.no, err);
     case WRITE_CALM:
         return change_row(t, SQL_calm, w->partition, err);
+    case WRITE_HAND_OVER:
+        break;
     }
     return err_set(err, HF_INTERNAL, "unknown write %u", w->kind);
 }

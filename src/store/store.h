@@ -494,8 +494,8 @@ struct store_ops {
      */
     int (*acquire)(struct store *s, const struct worker_self *self, int64_t *worker,
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-    /* Keeps the lease, and says who else is there (out may be NULL). HF_STALE: it is lost, drop
-     * everything. */
+    /* Keeps the lease, and says who else is there (out may be NULL; an exclusive store has
+     * nothing to say). HF_STALE: it is lost, drop everything. */
     int (*renew)(struct store *s, int64_t worker, int slots_free, struct arena *a,
                  struct census *out, struct err *err);
     /* Shared stores: makes `worker` the owner of all that `dead` had, if that one's lease is over;
