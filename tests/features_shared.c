@@ -78,12 +78,18 @@ begin(struct member *m, void (*offer)(hf *h), hf_worker_opt opt)
 }
 
 static void
-end(struct member *m)
+end_told(struct member *m)
 {
-    hf_stop(m->h);
     pthread_join(m->thread, NULL);
     OK(m->h, m->rc);
     hf_close(m->h);
+}
+
+static void
+end(struct member *m)
+{
+    hf_stop(m->h);
+    end_told(m);
 }
 
 /* How many partitions each live worker owns, "5 3"; the text lives until the next call. */
@@ -311,8 +317,7 @@ TEST(a_running_call_is_not_begun_again_when_its_partition_moves)
     OK(client, hf_wait(client, id, 10000, NULL));
     CHECK_TEXT(output_of(client, id), "\"held\"");
     CHECK_INT(begun, 1);
-    pthread_join(a.thread, NULL);
-    OK(a.h, a.rc);
+    end_told(&a);
     end(&b);
     CHECK_INT(begun, 1);
 }
@@ -332,7 +337,7 @@ TEST(a_task_that_was_handed_over_while_it_ran_is_told_of_a_cancel)
     OK(client, hf_cancel(client, id, "enough"));
     GIVES(client, hf_wait(client, id, 10000, NULL), HF_CANCELLED);
     SOON(cancelled == 1);
-    pthread_join(a.thread, NULL);
+    end_told(&a);
     end(&b);
 }
 
