@@ -209,8 +209,8 @@ memory_acquire(struct store *s, const struct worker_self *self, int64_t *worker,
 }
 
 static int
-memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a,
-             struct census *out, struct err *err)
+memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a, struct census *out,
+             struct err *err)
 {
     struct memory_db *db = db_lock(s);
     int               rc = memory_fence(db, worker, err);
@@ -329,6 +329,9 @@ static const struct store_ops memory_ops = {
     .workers = memory_workers,
     .pending = memory_pending,
     .info = memory_info,
+    .queues = memory_queues,
+    .retain = memory_retain,
+    .purge = memory_purge,
     .acquire = memory_acquire,
     .renew = memory_renew,
     .leave = memory_leave,

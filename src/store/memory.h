@@ -31,6 +31,7 @@ struct partition {
     const char *queue;
     int         crashes;
     int64_t     crashed_us;
+    int64_t     retain_us; /* of its queue */
 };
 
 struct name {
@@ -139,6 +140,12 @@ int memory_pending(struct store *s, const char *queues, int64_t due_until_us, st
                    struct err *err);
 int memory_load(struct store *s, const int64_t *nos, size_t n, struct arena *a, struct loaded *out,
                 struct err *err);
+
+/* memory_purge.c */
+int
+memory_queues(struct store *s, struct arena *a, struct queue_row **out, size_t *n, struct err *err);
+int memory_retain(struct store *s, const char *queue, int64_t retain_us, struct err *err);
+int memory_purge(struct store *s, const struct purge *what, size_t *n, struct err *err);
 
 /* Two texts are the same; NULL is like no text. */
 bool is_text(const char *a, const char *b);

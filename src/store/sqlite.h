@@ -5,7 +5,7 @@
  * sqlite_open: files, settings, migrations. sqlite_stmt: statements, transactions, errors.
  * sqlite_row: rows to structs. sqlite_queue: names of partitions. sqlite_lock, sqlite_owner:
  * ownership. sqlite_submit: clients' writes. sqlite_commit, sqlite_fetch: the cycle. sqlite_read,
- * sqlite_info: for people. sqlite_wait: hints. sqlite_checkpoint: the log.
+ * sqlite_info: for people. sqlite_purge: retention. sqlite_wait: hints. sqlite_checkpoint: the log.
  */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
@@ -234,6 +234,10 @@ int  sqlite_workers(struct store *base, struct arena *a, struct worker_row **out
 int  sqlite_pending(struct store *base, const char *queues, int64_t due_until_us,
                     struct pending *out, struct err *err);
 int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, struct err *err);
+int  sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
+                   struct err *err);
+int  sqlite_retain(struct store *base, const char *queue, int64_t retain_us, struct err *err);
+int  sqlite_purge(struct store *base, const struct purge *what, size_t *n, struct err *err);
 
 /* ---- parts of verbs */
 
