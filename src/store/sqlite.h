@@ -184,8 +184,6 @@ int queue_need(struct sqlite *s, const char *queue, int32_t *out, struct err *er
 const char *queue_name(struct sqlite *s, int32_t partition);
 void        queues_settle(struct sqlite *s, bool committed);
 void        queues_release(struct sqlite *s);
-/* Whether a queue is in a list of names with commas; NULL: all are. */
-bool queue_in_list(const char *list, const char *queue);
 
 /* ---- sqlite_lock.c */
 

@@ -550,6 +550,9 @@ struct store {
     struct log              log;
 };
 
+/* Whether a queue is in a list of names with commas; NULL: all are. */
+bool queue_in_list(const char *list, const char *queue);
+
 /*
  * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).
  * Makes the file and brings its schema up to date. clock may be NULL. HF_INVALID, HF_UNAVAILABLE,
