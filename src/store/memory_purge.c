@@ -57,6 +57,8 @@ count_runs(struct memory_db *db, int32_t partition, int64_t now_us, struct queue
 static bool
 is_served(const struct memory_db *db, const struct partition *p)
 {
+    if (db->partitions_a_queue) /* shared */
+        return p->owner != 0;
     struct worker_row *worker = db_find(db, WORKERS, &(struct worker_row){.id = db->last_worker});
     return db->owner && worker && db_is_listed(worker->queues, p->queue);
 }
