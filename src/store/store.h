@@ -260,7 +260,7 @@ struct worker_row {
     int64_t     expires_us; /* store time when its lease ends; NEVER_US on an exclusive store */
 };
 
-/* A queue, for people. Backlog counts stop at 10,000 a partition; -1: not known. */
+/* A queue, for people. Counts stop at 10,000 for each class of each partition; -1: not known. */
 struct queue_row {
     const char *name;
     int         partitions;
@@ -274,12 +274,17 @@ struct queue_row {
     int     crashes;                  /* of partitions that are not calm again */
 };
 
-/* What `purge` deletes: runs that have ended, with all that belongs to them. */
+/*
+ * What `purge` deletes: runs that have ended, with all that belongs to them. One that is about to
+ * begin anew stays, and one that has called a task which is still there. A child may go before its
+ * parent: the parent has been told of its end.
+ */
 struct purge {
     const char *queue;        /* NULL: all */
     int64_t     ended_before; /* store time, us */
     int         status;       /* -1: any */
     int         limit;        /* so many in one commit at most */
+    bool        count_only;   /* nothing is deleted: how many there are, up to the limit */
 };
 
 /* Facts for doctor. Strings may be NULL where a store has no such thing. */
@@ -545,6 +550,9 @@ struct store {
     struct clock            clock;  /* {0}: the system's */
     struct log              log;
 };
+
+/* Whether a queue is in a list of names with commas; NULL: all are. */
+bool queue_in_list(const char *list, const char *queue);
 
 /*
  * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).
