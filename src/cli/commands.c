@@ -38,6 +38,8 @@ OPTIONS(worker_options) = {
 OPTIONS(start_options) = {
     {"id", OPTION_TEXT, "ID", "the run's id; made if not given"},
     {"input", OPTION_TEXT, "JSON", "the run's input"},
+    {"lines", OPTION_TEXT, "FILE", "a run of each line; - is standard input"},
+    {"count", OPTION_COUNT, "N", "so many runs, all alike"},
     {"wait", OPTION_FLAG, NULL, "wait for the end; exit as `holdfast wait`"},
     {"timeout", OPTION_DURATION, "DURATION", "with --wait: the longest wait"},
     {"if-exists", OPTION_CHOICE, "fail|use|replace", "what to do if the id is taken"},
@@ -119,7 +121,7 @@ const struct command commands[] = {
      demo_options, run_demo},
     {"worker", "", 0, 0, "serve the queues with modules, shell commands or built-in tasks",
      worker_options, run_worker},
-    {"start", "WORKFLOW", 1, 1, "start a run", start_options, run_start},
+    {"start", "WORKFLOW", 1, 1, "start a run, or many", start_options, run_start},
     {"wait", "RUN", 1, 1, "wait until a run has ended and print its output", wait_options,
      run_wait},
     {"signal", "RUN NAME [PAYLOAD]", 2, 3, "send a signal to a run", signal_options, run_signal},
