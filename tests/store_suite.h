@@ -14,17 +14,33 @@ struct subject {
     const char *name;
     int (*open)(const struct clock *clock, struct store **out, struct err *err);
     bool refuses_marked; /* takes no text with "\u0001refuse" in it */
+    bool shared;         /* several owners at once; a queue may have several partitions */
 };
 extern const struct subject subject;
+
+/* Tests that only hold for stores that are shared, and for those that are not. */
+#define TEST_SHARED(name)    TEST_IF(subject.shared, name, 30)
+#define TEST_EXCLUSIVE(name) TEST_IF(!subject.shared, name, 30)
+#define TEST_IF(condition, name, seconds)                                                          \
+    static void                              name(void);                                           \
+    __attribute__((constructor)) static void test_add_##name(void)                                 \
+    {                                                                                              \
+        if (condition)                                                                             \
+            test_add(#name, name, seconds);                                                        \
+    }                                                                                              \
+    static void name(void)
+
+enum { PARTITIONS_MAX = 128 }; /* that a worker of a test may own */
 
 /* What a test works with; one per process. Client and owner are two connections to one store. */
 struct world {
     struct store         *client, *owner;
     int64_t               now_us; /* the fake clock */
     int64_t               worker;
+    int64_t               dead; /* shared: the one that crashed last */
     struct partition_row *partitions;
     size_t                n_partitions;
-    struct cursor         cursors[8];
+    struct cursor         cursors[PARTITIONS_MAX];
     size_t                n_cursors;
     struct room           room;
     struct rows           rows; /* of the last fetch */
@@ -50,7 +66,8 @@ enum { T0 = 1000 }; /* the clock begins here, in seconds */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 void open_store(void); /* the client's connection */
-int  own(void);        /* the owner's, which acquires; its cursors begin at the beginning */
+int  own(void);        /* the owner's, which acquires; its cursors begin at the beginning. What one
+                          had that crashed is taken over */
 void owned(void);      /* both, and it must do well */
 void crash(void);      /* the owner's connection goes without a leave */
 void at(int64_t us);   /* sets the clock */
@@ -78,5 +95,9 @@ const char *fetched_runs(void);
 const char *fetched_due(void);
 const char *fetched_tasks(void);
 const char *fetched_inbox(void); /* names */
+
+/* Lists with commas are the same. Where a queue has several partitions, in whatever order. */
+#define CHECK_LIST(is, should) CHECK_TEXT(any_order(is), any_order(should))
+const char *any_order(const char *list);
 
 #endif
