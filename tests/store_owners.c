@@ -141,6 +141,16 @@ TEST(a_worker_that_has_left_cannot_write)
     GIVES(HF_STALE, w.owner->ops->leave(w.owner, w.worker, &w.err));
 }
 
+TEST_EXCLUSIVE(an_exclusive_store_has_nothing_to_take_over_or_to_hand_over)
+{
+    struct census census = {.n_workers = 9};
+    owned();
+    GIVES(HF_NOT_FOUND, w.owner->ops->takeover(w.owner, w.worker, w.worker, &w.err));
+    GIVES(HF_INTERNAL, commit(&(struct write){.kind = WRITE_HAND_OVER, .partition = 1}, 1));
+    OK(w.owner->ops->renew(w.owner, w.worker, 1, &w.arena, &census, &w.err));
+    CHECK_INT(census.n_workers, 0);
+}
+
 /* ---- batches */
 
 TEST(history_is_stored_in_order_and_never_twice)
@@ -537,4 +547,25 @@ TEST(a_load_brings_runs_with_the_history_of_their_present_execution)
     CHECK_TEXT(out[2].history[0].events, "[2]");
     CHECK_TEXT(out[2].history[1].events, "[3]");
     CHECK_INT(out[2].history[1].events_len, 3);
+}
+
+TEST(a_load_of_tasks_brings_them_in_the_order_that_was_asked_for)
+{
+    struct task_row out[3];
+    owned();
+    enqueue("x", NULL, STREAM_NORMAL, 0);
+    enqueue("y", "q", STREAM_URGENT, SECONDS(9));
+    struct task_row t = task("x");
+    t.attempt = 2;
+    t.error_name = "e";
+    OK(save_task(&t));
+    int64_t nos[] = {task("y").no, row_no(1, STREAM_BULK, 999), t.no};
+    OK(w.owner->ops->load_tasks(w.owner, nos, 3, &w.arena, out, &w.err));
+    CHECK_TEXT(out[0].id, "y");
+    CHECK_TEXT(out[0].queue, "q");
+    CHECK_INT(out[0].run_at_us, SECONDS(9));
+    CHECK_INT(out[1].no, 0);
+    CHECK_TEXT(out[2].id, "x");
+    CHECK_INT(out[2].attempt, 2);
+    CHECK_TEXT(out[2].error_name, "e");
 }

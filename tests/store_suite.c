@@ -208,27 +208,51 @@ history_write(uint32_t unit, int64_t run_no, int execution, int seq, const char 
     return list
 
 const char *
+listed_runs(const struct rows *rows)
+{
+    LIST(rows->runs, rows->n_runs, rows->runs[i].id);
+}
+
+const char *
+listed_due(const struct rows *rows)
+{
+    LIST(rows->due, rows->n_due, rows->due[i].id);
+}
+
+const char *
+listed_tasks(const struct rows *rows)
+{
+    LIST(rows->tasks, rows->n_tasks, rows->tasks[i].id ? rows->tasks[i].id : "?");
+}
+
+const char *
+listed_inbox(const struct rows *rows)
+{
+    LIST(rows->inbox, rows->n_inbox, rows->inbox[i].name ? rows->inbox[i].name : "?");
+}
+
+const char *
 fetched_runs(void)
 {
-    LIST(w.rows.runs, w.rows.n_runs, w.rows.runs[i].id);
+    return listed_runs(&w.rows);
 }
 
 const char *
 fetched_due(void)
 {
-    LIST(w.rows.due, w.rows.n_due, w.rows.due[i].id);
+    return listed_due(&w.rows);
 }
 
 const char *
 fetched_tasks(void)
 {
-    LIST(w.rows.tasks, w.rows.n_tasks, w.rows.tasks[i].id ? w.rows.tasks[i].id : "?");
+    return listed_tasks(&w.rows);
 }
 
 const char *
 fetched_inbox(void)
 {
-    LIST(w.rows.inbox, w.rows.n_inbox, w.rows.inbox[i].name ? w.rows.inbox[i].name : "?");
+    return listed_inbox(&w.rows);
 }
 
 static int
