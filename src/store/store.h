@@ -409,8 +409,10 @@ struct rows {
     size_t            n_inbox;
     bool              more;   /* something was cut off for want of room: fetch again */
     int64_t           now_us; /* store time of the fetch */
-    int64_t  next_due_us;     /* earliest time in the store that has not come; NEVER_US if none */
-    uint32_t partitions;      /* changes when the caller should acquire again: it may own more */
+    int64_t next_due_us;      /* earliest time in the store that has not come; NEVER_US if none */
+    /* Changes when the caller should acquire again: it may own more. On a shared store also said
+     * without cursors, if the batch is empty. */
+    uint32_t partitions;
 };
 
 struct loaded {
