@@ -8,6 +8,7 @@
 #   examples/NAME/*.c                                 a module, build/examples/NAME.so
 #   tests/{unit,suite,sim,fuzz,cli}_*.c, tests/{guarantees,features,bad_days}_*.c   a test program each
 #   tests/store_*.c                                   the store suite, linked to STORE_SUITES
+#   tests/pg_serve.c                                  a program that tests start
 #   tests/*.c otherwise                               helpers of all test programs
 #   tests/*.sh, tests/*.t                             test scripts, executable, TAP
 #   bench/*.c                                         a benchmark program each
@@ -31,7 +32,7 @@ MAJOR   := $(call version-part,MAJOR)
 VERSION := $(MAJOR).$(call version-part,MINOR).$(call version-part,PATCH)
 SONAME  := libholdfast.so.$(MAJOR)
 
-PACKAGES  := sqlite3 jansson
+PACKAGES  := sqlite3 libpq jansson
 PKG_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
 LIBS      := $(shell pkg-config --libs $(PACKAGES)) -ldl -lm
 
@@ -53,10 +54,12 @@ LIB_SRC  := $(wildcard $(patsubst %,src/%/*.c,base core store client worker test
 CLI_SRC  := $(wildcard src/cli/*.c)
 TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli guarantees features bad_days))
 STORE_SUITE_SRC := $(wildcard tests/store_*.c)
-HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC),$(wildcard tests/*.c))
+HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC) tests/pg_serve.c,$(wildcard tests/*.c)) \
+              $(wildcard src/cli/relay.c)
 BENCH_SRC  := $(wildcard bench/*.c)
 EXAMPLES   := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
-SQL        := $(shell find sql -name '*.sql' 2>/dev/null)
+SQL        := $(shell find sql -type d -o -name '*.sql')
+SQL_STORES := $(sort $(notdir $(wildcard sql/*)))
 ALL_SRC    := $(LIB_SRC) $(CLI_SRC) $(wildcard tests/*.c bench/*.c examples/*/*.c)
 
 LIBRARY  := $(OUT)/libholdfast.a $(OUT)/libholdfast.so $(OUT)/$(SONAME)
@@ -79,13 +82,15 @@ $(OBJ)/%.o: %.c Makefile
 
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
-# The named statements and migrations of sql/sqlite as C strings.
-ifneq ($(wildcard scripts/embed-sql),)
-build/gen/sqlite_sql.h: scripts/embed-sql $(SQL)
-	@mkdir -p $(@D)
-	scripts/embed-sql sql/sqlite > $@
-$(call objects,$(wildcard src/store/sqlite*.c tests/*.c)): build/gen/sqlite_sql.h
-endif
+# What is in sql/STORE, as C strings for src/store/STORE*.c. SQL holds the directories too: a file
+# that goes makes the header anew.
+define sql-rule
+build/gen/$(1)_sql.h: scripts/embed-sql $$(SQL)
+	@mkdir -p $$(@D)
+	scripts/embed-sql sql/$(1) > $$@
+$$(call objects,$$(wildcard src/store/$(1)*.c tests/*.c bench/*.c)): build/gen/$(1)_sql.h
+endef
+$(foreach store,$(SQL_STORES),$(eval $(call sql-rule,$(store))))
 
 $(OUT)/libholdfast.a: $(call objects,$(LIB_SRC))
 	@mkdir -p $(@D)
@@ -125,11 +130,16 @@ $(patsubst %,$(OUT)/tests/%,$(STORE_SUITES)): $(call objects,$(STORE_SUITE_SRC))
 $(OUT)/tests/%: $(OBJ)/tests/%.o $(OUT)/tests/libtest.a $(OUT)/libholdfast.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
+# Alone: it outlives test programs, so it carries none of what they test.
+$(OUT)/tests/pg_serve: $(OBJ)/tests/pg_serve.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS)
+
 $(OUT)/bench/%: $(OBJ)/bench/%.o $(OUT)/libholdfast.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(filter %.a,$^) $(LIBS)
 
-programs: $(PROGRAMS)
+programs: $(PROGRAMS) $(OUT)/tests/pg_serve
 
 # Scripts find what they test by HOLDFAST (the command) and BUILD (the directory).
 PROVE = env HOLDFAST=$(CURDIR)/$(OUT)/holdfast BUILD=$(CURDIR)/$(OUT) TEST_SLOW=$(SLOW-$(VARIANT)) \
