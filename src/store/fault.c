@@ -113,13 +113,31 @@ FAULTY(acquire,
        (struct store * s, const struct worker_self *self, int64_t *worker, struct arena *a,
         struct partition_row **out, size_t *n, struct err *err),
        self, worker, a, out, n)
-FAULTY(renew, (struct store * s, int64_t worker, int slots_free, struct err *err), worker,
-       slots_free)
+FAULTY(renew,
+       (struct store * s, int64_t worker, int slots_free, struct arena *a, struct census *out,
+        struct err *err),
+       worker, slots_free, a, out)
+FAULTY(takeover, (struct store * s, int64_t worker, int64_t dead, struct err *err), worker, dead)
 FAULTY(leave, (struct store * s, int64_t worker, struct err *err), worker)
 FAULTY(load,
        (struct store * s, const int64_t *nos, size_t n, struct arena *a, struct loaded *out,
         struct err *err),
        nos, n, a, out)
+
+FAULTY(load_tasks,
+       (struct store * s, const int64_t *nos, size_t n, struct arena *a, struct task_row *out,
+        struct err *err),
+       nos, n, a, out)
+FAULTY(queues,
+       (struct store * s, struct arena *a, struct queue_row **out, size_t *n, struct err *err), a,
+       out, n)
+FAULTY(retain, (struct store * s, const char *queue, int64_t retain_us, struct err *err), queue,
+       retain_us)
+FAULTY(purge, (struct store * s, const struct purge *what, size_t *n, struct err *err), what, n)
+FAULTY(sql_step,
+       (struct store * s, const struct sql_step *step, struct arena *a, const char **result,
+        struct err *err),
+       step, a, result)
 
 static int
 fault_cycle(struct store *s, struct batch *batch, struct cursor *cursors, size_t n_cursors,
@@ -207,9 +225,15 @@ static const struct store_ops fault_ops = {
     .info = fault_info,
     .acquire = fault_acquire,
     .renew = fault_renew,
+    .takeover = fault_takeover,
     .leave = fault_leave,
     .cycle = fault_cycle,
     .load = fault_load,
+    .load_tasks = fault_load_tasks,
+    .queues = fault_queues,
+    .retain = fault_retain,
+    .purge = fault_purge,
+    .sql_step = fault_sql_step,
     .wait = fault_wait,
     .tell_waiters = fault_tell_waiters,
 };
@@ -224,11 +248,13 @@ fault_store_open(struct store *inner, fault_hook hook, void *arg, struct store *
     *out = NULL;
     if (f == NULL)
         return err_nomem(err);
-    *f =
-        (struct fault_store){.store = {.ops = &fault_ops, .clock = inner->clock, .log = inner->log},
-                             .inner = inner,
-                             .hook = hook,
-                             .arg = arg};
+    *f = (struct fault_store){.store = {.ops = &fault_ops,
+                                        .shared = inner->shared,
+                                        .clock = inner->clock,
+                                        .log = inner->log},
+                              .inner = inner,
+                              .hook = hook,
+                              .arg = arg};
     *out = &f->store;
     return HF_OK;
 }

@@ -286,6 +286,8 @@ write_one(struct writing *t, struct write *w, struct err *err)
         return change_row(t, SQL_delete_inbox, w->inbox.no, err);
     case WRITE_CALM:
         return change_row(t, SQL_calm, w->partition, err);
+    case WRITE_HAND_OVER:
+        break;
     }
     return err_set(err, HF_INTERNAL, "unknown write %u", w->kind);
 }
@@ -302,7 +304,7 @@ write_all(struct sqlite *s, struct batch *batch, struct err *err)
     struct writing t = {.s = s, .now_us = clock_now_us(&s->base.clock)};
     size_t         rows = 0;
 
-    TRY(sqlite_renew(&s->base, batch->worker, 0, err));
+    TRY(sqlite_renew(&s->base, batch->worker, 0, NULL, NULL, err));
     for (size_t i = 0; i < batch->n_writes; i++)
         rows += makes_row(&batch->writes[i]);
     if (rows > 0)
@@ -347,7 +349,7 @@ int
 sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err)
 {
     if (batch->worker != s->epoch) /* else the lock is held: nobody can have joined since */
-        TRY(sqlite_renew(&s->base, batch->worker, 0, err));
+        TRY(sqlite_renew(&s->base, batch->worker, 0, NULL, NULL, err));
     if (batch->n_writes == 0)
         return HF_OK;
     TRY(let_others(s, err));

@@ -199,7 +199,7 @@ sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *work
     *out = NULL;
     *n = 0;
     if (*worker != 0) {
-        TRY(sqlite_renew(base, *worker, 0, err));
+        TRY(sqlite_renew(base, *worker, 0, NULL, NULL, err));
         s->fetched.valid = false;
         return partitions(s, self->queues, a, out, n, err);
     }
@@ -217,11 +217,14 @@ sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *work
 }
 
 int
-sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err)
+sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
+             struct census *out, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
     int64_t        epoch = 0;
-    (void)slots_free;
+    (void)slots_free, (void)a;
+    if (out)
+        *out = (struct census){0};
     TRY(sql_get_int(s, SQL_owner_epoch, &epoch, err));
     if (worker == 0 || epoch != worker)
         return err_set(err, HF_STALE, "%s: worker %lld is not the owner any more", s->path,
@@ -229,11 +232,20 @@ sqlite_renew(struct store *base, int64_t worker, int slots_free, struct err *err
     return HF_OK;
 }
 
+/* The next one that joins has everything. */
+int
+sqlite_takeover(struct store *base, int64_t worker, int64_t dead, struct err *err)
+{
+    (void)worker;
+    return err_set(err, HF_NOT_FOUND, "%s: worker %lld: nothing to take over",
+                   sqlite_of(base)->path, (long long)dead);
+}
+
 int
 sqlite_leave(struct store *base, int64_t worker, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
-    TRY(sqlite_renew(base, worker, 0, err));
+    TRY(sqlite_renew(base, worker, 0, NULL, NULL, err));
     sqlite3_stmt *q = sql_get(s, SQL_owner_leave, err);
     if (q == NULL)
         return err->code;
@@ -248,6 +260,22 @@ sqlite_leave(struct store *base, int64_t worker, struct err *err)
     if (s->epoch == worker)
         give_back(s);
     return HF_OK;
+}
+
+/* The owner of the file has all of its queues. */
+static int
+count_owned(struct sqlite *s, struct worker_row *row, struct err *err)
+{
+    sqlite3_stmt *q = sql_get(s, SQL_partition_list, err);
+    int           rc;
+
+    if (q == NULL)
+        return err->code;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW)
+        row->partitions +=
+            queue_in_list(row->queues, (const char *)sqlite3_column_text(q, 1)) ? 1 : 0;
+    sqlite3_reset(q);
+    return rc == SQLITE_DONE ? HF_OK : sqlite_fail(s, rc, "count partitions", err);
 }
 
 /* One that died without leaving is shown, not alive, until the next one joins. */
@@ -279,6 +307,7 @@ sqlite_workers(struct store *base, struct arena *a, struct worker_row **out, siz
             .handlers = column_text(q, 6, a, &failed),
             .since_us = sqlite3_column_int64(q, 7),
             .live = live,
+            .expires_us = NEVER_US,
         };
     }
     sqlite3_reset(q);
@@ -286,6 +315,8 @@ sqlite_workers(struct store *base, struct arena *a, struct worker_row **out, siz
         return err_nomem(err);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return sqlite_fail(s, rc, "read the owner", err);
+    if (live)
+        TRY(count_owned(s, row, err));
     *n = there;
     *out = there ? row : NULL;
     return HF_OK;

@@ -9,8 +9,14 @@
  *
  * Who writes what. Clients insert: runs, tasks, inbox rows (`submit`). The owner of a partition,
  * and nobody else, changes and deletes live rows, in `cycle`, under a fence: the batch names the
- * worker, and the store refuses it (HF_STALE) if that worker does not own them. So there are never
- * two that execute the same run.
+ * worker and the partitions it writes in, and the store refuses it (HF_STALE) if that worker does
+ * not own them all. So there are never two that execute the same run.
+ *
+ * A store is exclusive (one worker owns everything; another waits: HF_OWNED) or shared (each worker
+ * owns some partitions). On a shared store ownership moves in three ways: `acquire` takes what
+ * nobody owns, `takeover` takes all that a dead worker had, and an owner hands a partition over in
+ * a batch of its own (WRITE_HAND_OVER). What belongs to another worker's partition is told by inbox
+ * rows.
  *
  * Row numbers. Runs, tasks and inbox rows are numbered so that a number says where the row lives
  * and in what order it came: partition (15 bits) | stream (2 bits) | sequence (46 bits). Numbers of
@@ -130,9 +136,11 @@ struct task_row {
     /* mutable */
     int         attempt;   /* attempts that have ended */
     int64_t     run_at_us; /* 0: at once */
-    bool        claimed;   /* its owner is executing it and said so */
+    bool        claimed;   /* a worker is executing it and said so: the one that writes the row */
     int         crashes;
     const char *error_name, *error_message; /* of the last attempt */
+    /* only when read */
+    int64_t holder; /* claimed: the worker's number; 0: it has left, or the store knows only one */
 };
 
 struct dead_row {
@@ -144,8 +152,8 @@ struct dead_row {
     int64_t     created_us, died_us;
 };
 
-/* What others want of a run. Read by its owner, turned into an event, and deleted in the same
- * commit. */
+/* What others want of a run or a task. Read by its owner, turned into an event, and deleted in the
+ * same commit. The last three are between workers, on shared stores only. */
 enum inbox_kind {
     INBOX_SIGNAL,
     INBOX_CANCEL,
@@ -153,20 +161,28 @@ enum inbox_kind {
     INBOX_PAUSE,
     INBOX_RESUME,
     INBOX_REPLACE,
-    INBOX_CHILD
+    INBOX_CHILD,
+    INBOX_RESULT,   /* to a run: how a task that it called has ended, from the task row's owner */
+    INBOX_FINISHED, /* to a task: how an attempt has ended, from the worker that had claimed it */
+    INBOX_STOP      /* to a task: the run that called it does not want it any more */
 };
 
 struct inbox_row {
     int64_t     no;
-    int64_t     run_no;
+    int64_t     run_no;  /* 0: it is for a task */
+    int64_t     task_no; /* result, finished, stop: the task's row, which may be gone */
     int         kind;
-    const char *name;    /* signal: its name. replace: the workflow. child: the ref in the parent */
-    const char *payload; /* signal: payload. cancel, terminate: reason. replace: input. child:
-                            output or error message */
-    const char *key;  /* signal: the sender's key. replace: the start's token. child: error name */
-    int         aux;  /* replace: version. child: the parent's execution */
-    int         code; /* child: HF_OK or a positive code */
-    int64_t     time_us; /* when it was stored */
+    const char *name;    /* signal: its name. replace: the workflow. child, result: the ref */
+    const char *payload; /* signal: payload. cancel, terminate: reason. replace: input. child,
+                            result, finished: output or error message */
+    const char *key;     /* signal: the sender's key. replace: the start's token. child, result,
+                            finished: error name */
+    int aux;             /* replace: version. child, result: the run's execution. finished: 1 if
+                            it is not to be tried again whatever its policy, 2 if it has not begun */
+    int     code;        /* child, result, finished: HF_OK or a positive code */
+    int     attempt;     /* result, finished: attempts that have ended */
+    int64_t sender;      /* finished: the worker's number */
+    int64_t time_us;     /* when it was stored */
 };
 
 struct history_row {
@@ -237,7 +253,38 @@ struct worker_row {
     const char *queues;   /* names with commas, NULL: all */
     const char *handlers; /* "workflow:order@2 task:charge", sorted */
     int64_t     since_us;
-    bool        live; /* it is running now, as far as the store can tell */
+    bool        live;              /* it is running now, as far as the store can tell */
+    int         slots, slots_free; /* as it last said; slots 0: not known */
+    int         partitions;        /* it owns so many */
+    int64_t     lease_us;
+    int64_t     expires_us; /* store time when its lease ends; NEVER_US on an exclusive store */
+};
+
+/* A queue, for people. Counts stop at 10,000 for each class of each partition; -1: not known. */
+struct queue_row {
+    const char *name;
+    int         partitions;
+    int         unowned;              /* partitions that nobody serves */
+    bool        by_sql;               /* its tasks are claimed by SQL clients, not by workers */
+    bool        backlog_more;         /* the counts are lower bounds */
+    int64_t     tasks, delayed, runs; /* waiting to run; with a time to come; runs not ended that
+                                         have work to do */
+    int64_t oldest_us;                /* when the oldest waiting task was stored; 0: none */
+    int64_t retain_us;                /* ended runs are kept so long; 0: for ever */
+    int     crashes;                  /* of partitions that are not calm again */
+};
+
+/*
+ * What `purge` deletes: runs that have ended, with all that belongs to them. One that is about to
+ * begin anew stays, and one that has called a task which is still there. A child may go before its
+ * parent: the parent has been told of its end.
+ */
+struct purge {
+    const char *queue;        /* NULL: all */
+    int64_t     ended_before; /* store time, us */
+    int         status;       /* -1: any */
+    int         limit;        /* so many in one commit at most */
+    bool        count_only;   /* nothing is deleted: how many there are, up to the limit */
 };
 
 /* Facts for doctor. Strings may be NULL where a store has no such thing. */
@@ -255,6 +302,15 @@ struct store_info {
 struct worker_self {
     const char *name, *queues, *handlers; /* queues NULL: all, also those made later */
     int64_t     lease_us;
+    int         slots;
+};
+
+/* Who else is there, as a worker sees it when it renews its lease. */
+struct census {
+    struct worker_row *workers; /* all that have joined and not left, the caller too */
+    size_t             n_workers;
+    uint32_t           unowned; /* partitions of the caller's queues that nobody owns */
+    int64_t            now_us;  /* store time */
 };
 
 struct partition_row {
@@ -283,7 +339,9 @@ enum write_kind {
     WRITE_INBOX, /* inbox: to run inbox.run_no, or if that is 0 to the run with id target; nothing
                     if it has ended or is not there */
     WRITE_INBOX_DELETE, /* inbox.no */
-    WRITE_CALM          /* partition: crashes = 0 */
+    WRITE_CALM,         /* partition: crashes = 0 */
+    WRITE_HAND_OVER     /* shared stores: partition belongs to worker `to` from now on (0: to
+                           nobody), if that one is there; the last write of a batch */
 };
 
 struct write {
@@ -298,6 +356,7 @@ struct write {
         struct inbox_row   inbox;
         int32_t            partition;
     };
+    int64_t to; /* hand over */
     /* start */
     int64_t     parent_no;
     const char *parent_ref;
@@ -307,7 +366,7 @@ struct write {
 struct batch {
     int64_t        worker; /* from acquire: the fence */
     const int32_t *partitions;
-    size_t         n_partitions; /* those that the writes are in */
+    size_t         n_partitions; /* those that the writes change rows in: the fence. Ascending */
     struct write  *writes;
     size_t         n_writes;
     uint32_t refused; /* out, with HF_REFUSED: the unit whose data the store does not take. Nothing
@@ -315,7 +374,8 @@ struct batch {
 };
 
 /* How far a partition has been read. {.partition = p} begins at the beginning. Belongs to the
- * store, but for `partition`. */
+ * store, but for `partition`. A store whose numbers do not grow in commit order keeps more than
+ * this, by partition, with the connection. */
 struct cursor {
     int32_t partition;
     bool    begun;
@@ -325,6 +385,7 @@ struct cursor {
     int64_t inbox;
     int64_t due_task_us, due_task_no; /* due rows have been read up to here */
     int64_t due_run_us, due_run_no;
+    int64_t again; /* released claims have been read up to here, where they have an order */
 };
 
 /* A fetch that has gathered so much is cut off like one that has no room, but for the memory store.
@@ -334,6 +395,7 @@ enum { FETCH_BYTES_MAX = 16 * 1024 * 1024 };
 /* How many rows of a kind a fetch may bring, for each cursor. */
 struct room {
     size_t runs, tasks, inbox;
+    bool patient; /* partitions that very likely have no news may be left out for up to a second */
 };
 
 struct rows {
@@ -347,8 +409,10 @@ struct rows {
     size_t            n_inbox;
     bool              more;   /* something was cut off for want of room: fetch again */
     int64_t           now_us; /* store time of the fetch */
-    int64_t  next_due_us;     /* earliest time in the store that has not come; NEVER_US if none */
-    uint32_t partitions; /* how many there are in the store: a new number means acquire again */
+    int64_t next_due_us;      /* earliest time in the store that has not come; NEVER_US if none */
+    /* Changes when the caller should acquire again: it may own more. On a shared store also said
+     * without cursors, if the batch is empty. */
+    uint32_t partitions;
 };
 
 struct loaded {
@@ -356,6 +420,21 @@ struct loaded {
     struct run_row      run;
     struct history_row *history; /* of run.execution, in order of seq */
     size_t              n_history;
+};
+
+/*
+ * A statement of the user's, on the store's own database, and the history row that records what it
+ * gave, in one transaction under the fence: exactly once.
+ */
+struct sql_step {
+    int64_t            worker, run_no;
+    int                execution, seq; /* of the history row */
+    const char        *statement;      /* one statement; $1, $2 ... */
+    const char *const *params;         /* NULL: null */
+    size_t             n_params;
+    /* Makes the history row's events from the result; called inside the transaction. */
+    int (*record)(void *arg, const char *result, const char **events, struct err *err);
+    void *arg;
 };
 
 struct store;
@@ -407,6 +486,12 @@ struct store_ops {
     int (*pending)(struct store *s, const char *queues, int64_t due_until_us, struct pending *out,
                    struct err *err);
     int (*info)(struct store *s, struct arena *a, struct store_info *out, struct err *err);
+    int (*queues)(struct store *s, struct arena *a, struct queue_row **out, size_t *n,
+                  struct err *err);
+    /* How long ended runs of a queue are kept, us; 0: for ever. HF_NOT_FOUND. */
+    int (*retain)(struct store *s, const char *queue, int64_t retain_us, struct err *err);
+    /* One short commit; repeat while *n is the limit. */
+    int (*purge)(struct store *s, const struct purge *what, size_t *n, struct err *err);
 
     /*
      * Makes the caller the owner of all partitions of its queues that are free, and says which it
@@ -417,9 +502,17 @@ struct store_ops {
      */
     int (*acquire)(struct store *s, const struct worker_self *self, int64_t *worker,
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-    /* Keeps the lease. HF_STALE: it is lost, drop everything. */
-    int (*renew)(struct store *s, int64_t worker, int slots_free, struct err *err);
-    /* Gives everything back in good order: no crash is counted. */
+    /* Keeps the lease, and says who else is there (out may be NULL; an exclusive store has
+     * nothing to say). HF_STALE: it is lost, drop everything. */
+    int (*renew)(struct store *s, int64_t worker, int slots_free, struct arena *a,
+                 struct census *out, struct err *err);
+    /* Shared stores: makes `worker` the owner of all that `dead` had, if that one's lease is over;
+     * its crash is counted, and what it had claimed is released. What is owned by then may be read
+     * after this has returned, not before. HF_NOT_FOUND: it lives, or is gone already. */
+    int (*takeover)(struct store *s, int64_t worker, int64_t dead, struct err *err);
+    /* Gives everything back in good order: no crash is counted. Task rows that it still holds stay
+     * claimed, with no holder (0), and are brought to their owners: what was begun has no result.
+     */
     int (*leave)(struct store *s, int64_t worker, struct err *err);
 
     /*
@@ -436,9 +529,20 @@ struct store_ops {
      * n of them, as numbered in nos. */
     int (*load)(struct store *s, const int64_t *nos, size_t n, struct arena *a, struct loaded *out,
                 struct err *err);
+    /* Rows of live tasks as numbered in nos, into out; no is 0 where there is none. */
+    int (*load_tasks)(struct store *s, const int64_t *nos, size_t n, struct arena *a,
+                      struct task_row *out, struct err *err);
+
+    /*
+     * Runs the step on a connection that is no lane's (a clone). *result is a JSON array of the
+     * rows, as objects; [] if the statement gives none. HF_FAILED: the statement failed, err says
+     * why, nothing was stored. HF_STALE. HF_UNKNOWN: it may have happened; read the run again.
+     */
+    int (*sql_step)(struct store *s, const struct sql_step *step, struct arena *a,
+                    const char **result, struct err *err);
 
     /* Blocks until there may be something to fetch, wake_fd (or -1) is readable, or the deadline
-     * (steady clock, us). */
+     * (steady clock, us). What it learns of, the next fetch reads, also a patient one. */
     int (*wait)(struct store *s, int wake_fd, int64_t deadline_us, struct err *err);
     /* After a commit that ended runs: wakes those who wait for results. */
     void (*tell_waiters)(struct store *s);
@@ -446,9 +550,13 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
-    struct clock            clock; /* {0}: the system's */
+    bool                    shared; /* several workers own partitions at once */
+    struct clock            clock;  /* {0}: the system's */
     struct log              log;
 };
+
+/* Whether a queue is in a list of names with commas; NULL: all are. */
+bool queue_in_list(const char *list, const char *queue);
 
 /*
  * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).
@@ -460,6 +568,9 @@ int store_open(const char *url, const struct clock *clock, struct store **out, s
 int
 sqlite_store_open(const char *path, const struct clock *clock, struct store **out, struct err *err);
 int memory_store_open(const struct clock *clock, struct store **out, struct err *err);
+/* A shared one: the model of a store with several workers. */
+int memory_store_open_shared(const struct clock *clock, int partitions_a_queue, struct store **out,
+                             struct err *err);
 
 /*
  * Fault injection, for tests: wraps inner (and owns it). Before each verb that touches the store

@@ -121,14 +121,34 @@ TRACED(acquire,
         struct partition_row **out, size_t *n, struct err *err),
        (self, worker, a, out, n), "queues=%s worker=%" PRId64 " partitions=%zu", text(self->queues),
        *worker, rc == HF_OK ? *n : 0)
-TRACED(renew, (struct store * s, int64_t worker, int slots_free, struct err *err),
-       (worker, slots_free), "worker=%" PRId64 " slots_free=%d", worker, slots_free)
+TRACED(renew,
+       (struct store * s, int64_t worker, int slots_free, struct arena *a, struct census *out,
+        struct err *err),
+       (worker, slots_free, a, out), "worker=%" PRId64 " slots_free=%d", worker, slots_free)
+TRACED(takeover, (struct store * s, int64_t worker, int64_t dead, struct err *err), (worker, dead),
+       "worker=%" PRId64 " dead=%" PRId64, worker, dead)
 TRACED(leave, (struct store * s, int64_t worker, struct err *err), (worker), "worker=%" PRId64,
        worker)
 TRACED(load,
        (struct store * s, const int64_t *nos, size_t n, struct arena *a, struct loaded *out,
         struct err *err),
        (nos, n, a, out), "n=%zu first=%" PRId64, n, n ? nos[0] : 0)
+TRACED(load_tasks,
+       (struct store * s, const int64_t *nos, size_t n, struct arena *a, struct task_row *out,
+        struct err *err),
+       (nos, n, a, out), "n=%zu first=%" PRId64, n, n ? nos[0] : 0)
+TRACED(queues,
+       (struct store * s, struct arena *a, struct queue_row **out, size_t *n, struct err *err),
+       (a, out, n), "rows=%zu", rc == HF_OK ? *n : 0)
+TRACED(retain, (struct store * s, const char *queue, int64_t retain_us, struct err *err),
+       (queue, retain_us), "queue=%s retain_us=%" PRId64, queue, retain_us)
+TRACED(purge, (struct store * s, const struct purge *what, size_t *n, struct err *err), (what, n),
+       "queue=%s before=%" PRId64 " rows=%zu", text(what->queue), what->ended_before,
+       rc == HF_OK ? *n : 0)
+TRACED(sql_step,
+       (struct store * s, const struct sql_step *step, struct arena *a, const char **result,
+        struct err *err),
+       (step, a, result), "run=%" PRId64 " seq=%d", step->run_no, step->seq)
 TRACED(cycle,
        (struct store * s, struct batch *batch, struct cursor *cursors, size_t n_cursors,
         const struct room *room, struct arena *a, struct rows *out, struct err *err),
@@ -197,9 +217,15 @@ static const struct store_ops trace_ops = {
     .info = trace_info,
     .acquire = trace_acquire,
     .renew = trace_renew,
+    .takeover = trace_takeover,
     .leave = trace_leave,
     .cycle = trace_cycle,
     .load = trace_load,
+    .load_tasks = trace_load_tasks,
+    .queues = trace_queues,
+    .retain = trace_retain,
+    .purge = trace_purge,
+    .sql_step = trace_sql_step,
     .wait = trace_wait,
     .tell_waiters = trace_tell_waiters,
 };
@@ -213,10 +239,12 @@ trace_store_open(struct store *inner, const struct log *log, struct store **out,
     *out = NULL;
     if (t == NULL)
         return err_nomem(err);
-    *t =
-        (struct trace_store){.store = {.ops = &trace_ops, .clock = inner->clock, .log = inner->log},
-                             .inner = inner,
-                             .log = log ? *log : (struct log){0}};
+    *t = (struct trace_store){.store = {.ops = &trace_ops,
+                                        .shared = inner->shared,
+                                        .clock = inner->clock,
+                                        .log = inner->log},
+                              .inner = inner,
+                              .log = log ? *log : (struct log){0}};
     *out = &t->store;
     return HF_OK;
 }
