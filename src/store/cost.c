@@ -1,0 +1,32 @@
+/* Costs and settings by the kind of store. */
+#include "store/cost.h"
+
+#include <string.h>
+
+int
+store_cost(struct store *s, struct store_cost *out, struct err *err)
+{
+    (void)s;
+    (void)err;
+    *out = (struct store_cost){-1, -1, -1, -1, -1};
+    return HF_OK;
+}
+
+int
+store_settings(struct store *s, struct arena *a, struct store_setting **out, size_t *n,
+               struct err *err)
+{
+    struct store_info info;
+
+    TRY(s->ops->info(s, a, &info, err));
+    struct store_setting all[] = {{"version", info.version},
+                                  {"path", info.path},
+                                  {"journal_mode", info.journal},
+                                  {"synchronous", info.synchronous}};
+    *n = sizeof(all) / sizeof(all[0]);
+    *out = arena_alloc(a, sizeof(all));
+    if (*out == NULL)
+        return err_nomem(err);
+    memcpy(*out, all, sizeof(all));
+    return HF_OK;
+}
