@@ -9,7 +9,7 @@
  *     TRY(pg_ready(s, err));                           connects anew if need be
  *     pg_begin(s);
  *     struct pg_args *a = pg_args(s);                  the connection's scratch, emptied
- *     pg_int8(a, worker);
+ *     pg_put_int8(a, worker);
  *     int no = pg_array(a, PG_INT8), text = pg_array(a, PG_TEXT);
  *     for (...) { pg_add_int8(a, no, 5); pg_add_text(a, text, "x"); }
  *     pg_send(s, PG_some_statement, a);                a: NULL if it has no parameters
@@ -17,8 +17,8 @@
  *     pg_begin_read(s); pg_send(s, PG_fetch, a); pg_end_read(s);
  *     rc = pg_synced(s, err);                          the first section: everything, or why not
  *     if (pg_result(s, err) == HF_OK)                  the second: the rows of PG_fetch
- *         for (int i = 0; i < pg_rows(s); i++) pg_int(s, i, 0), pg_text_of(s, i, 1, arena, &failed)
- *     rc = pg_synced(s, err);
+ *         for (int i = 0; i < pg_rows(s); i++) pg_get_int(s, i, 0), pg_get_text(s, i, 1, arena,
+ * &failed) rc = pg_synced(s, err);
  *
  * A way out between sending and the last pg_synced must call pg_rollback.
  *
@@ -71,14 +71,14 @@ void pg_args_release(struct pg_args *a);
 int pg_args_values(struct pg_args *a, const char *values[], int lengths[], int formats[]);
 
 /* The next parameter. */
-void pg_bool(struct pg_args *a, bool v);
-void pg_int2(struct pg_args *a, int v);
-void pg_int4(struct pg_args *a, int32_t v);
-void pg_int8(struct pg_args *a, int64_t v);
-void pg_int8_unless(struct pg_args *a, int64_t v, int64_t none); /* none: null */
-void pg_text(struct pg_args *a, const char *text);               /* NULL: null */
-void pg_text_n(struct pg_args *a, const char *text, size_t n);
-void pg_null(struct pg_args *a);
+void pg_put_bool(struct pg_args *a, bool v);
+void pg_put_int2(struct pg_args *a, int v);
+void pg_put_int4(struct pg_args *a, int32_t v);
+void pg_put_int8(struct pg_args *a, int64_t v);
+void pg_put_int8_unless(struct pg_args *a, int64_t v, int64_t none); /* none: null */
+void pg_put_text(struct pg_args *a, const char *text);               /* NULL: null */
+void pg_put_text_n(struct pg_args *a, const char *text, size_t n);
+void pg_put_null(struct pg_args *a);
 /* The next parameter is an array; what is given back names it for pg_add_*. Several arrays may be
  * filled in turn. */
 int  pg_array(struct pg_args *a, enum pg_type type);
@@ -240,11 +240,11 @@ int pg_serve(struct postgres *s, int64_t worker, bool listen, struct err *err);
 /* ---- postgres_result.c: of the current result */
 
 int     pg_rows(const struct postgres *s);
-bool    pg_is_null(const struct postgres *s, int row, int col);
-int64_t pg_int(const struct postgres *s, int row, int col); /* bool, int2, int4, int8, xid8 */
-int64_t pg_int_or(const struct postgres *s, int row, int col, int64_t none); /* null: none */
+bool    pg_get_null(const struct postgres *s, int row, int col);
+int64_t pg_get_int(const struct postgres *s, int row, int col); /* bool, int2, int4, int8, xid8 */
+int64_t pg_get_int_or(const struct postgres *s, int row, int col, int64_t none); /* null: none */
 /* A copy in the arena; NULL for null; *failed is set if memory is out. */
-char *pg_text_of(const struct postgres *s, int row, int col, struct arena *a, bool *failed);
+char *pg_get_text(const struct postgres *s, int row, int col, struct arena *a, bool *failed);
 /* Borrowed until the next result; NULL for null. */
 const char *pg_peek_text(const struct postgres *s, int row, int col);
 size_t      pg_length(const struct postgres *s, int row, int col);

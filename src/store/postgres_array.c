@@ -63,55 +63,55 @@ put64(struct buf *b, int64_t v)
 }
 
 void
-pg_bool(struct pg_args *a, bool v)
+pg_put_bool(struct pg_args *a, bool v)
 {
     buf_put(&next(a)->data, v ? "\1" : "\0", 1);
 }
 
 void
-pg_int2(struct pg_args *a, int v)
+pg_put_int2(struct pg_args *a, int v)
 {
     put16(&next(a)->data, (int16_t)v);
 }
 
 void
-pg_int4(struct pg_args *a, int32_t v)
+pg_put_int4(struct pg_args *a, int32_t v)
 {
     put32(&next(a)->data, v);
 }
 
 void
-pg_int8(struct pg_args *a, int64_t v)
+pg_put_int8(struct pg_args *a, int64_t v)
 {
     put64(&next(a)->data, v);
 }
 
 void
-pg_int8_unless(struct pg_args *a, int64_t v, int64_t none)
+pg_put_int8_unless(struct pg_args *a, int64_t v, int64_t none)
 {
     if (v == none)
-        pg_null(a);
+        pg_put_null(a);
     else
-        pg_int8(a, v);
+        pg_put_int8(a, v);
 }
 
 void
-pg_text(struct pg_args *a, const char *text)
+pg_put_text(struct pg_args *a, const char *text)
 {
     if (text)
-        pg_text_n(a, text, strlen(text));
+        pg_put_text_n(a, text, strlen(text));
     else
-        pg_null(a);
+        pg_put_null(a);
 }
 
 void
-pg_text_n(struct pg_args *a, const char *text, size_t n)
+pg_put_text_n(struct pg_args *a, const char *text, size_t n)
 {
     buf_put(&next(a)->data, text, n);
 }
 
 void
-pg_null(struct pg_args *a)
+pg_put_null(struct pg_args *a)
 {
     next(a)->null = true;
 }

@@ -42,7 +42,7 @@ schema_version(struct postgres *s, int *out, struct err *err)
     int changed = -1;
     if (pg_result(s, err) == HF_OK)
         for (int i = 0; i < pg_rows(s); i++) {
-            *out = (int)pg_int(s, i, 0);
+            *out = (int)pg_get_int(s, i, 0);
             if (i < MIGRATIONS && migrations[i].number == *out &&
                 strcmp(pg_peek_text(s, i, 1), migrations[i].checksum) != 0)
                 changed = i;

@@ -107,8 +107,8 @@ end_old_backend(struct postgres *s, struct err *err)
         return HF_OK;
     if (s->worker)
         snprintf(name, sizeof(name), "holdfast/%lld", (long long)s->worker);
-    pg_int4(a, pid);
-    pg_text(a, name);
+    pg_put_int4(a, pid);
+    pg_put_text(a, name);
     pg_send(s, PG_end_backend, a);
     pg_sync(s);
     int rc = pg_synced(s, err);
@@ -157,9 +157,9 @@ void
 pg_now(struct postgres *s, struct pg_args *a)
 {
     if (pg_clock_is_fake(s))
-        pg_int8(a, clock_now_us(&s->base.clock));
+        pg_put_int8(a, clock_now_us(&s->base.clock));
     else
-        pg_null(a);
+        pg_put_null(a);
 }
 
 int

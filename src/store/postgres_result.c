@@ -11,13 +11,13 @@ pg_rows(const struct postgres *s)
 }
 
 bool
-pg_is_null(const struct postgres *s, int row, int col)
+pg_get_null(const struct postgres *s, int row, int col)
 {
     return PQgetisnull(s->result, row, col) != 0;
 }
 
 int64_t
-pg_int(const struct postgres *s, int row, int col)
+pg_get_int(const struct postgres *s, int row, int col)
 {
     const char *p = PQgetvalue(s->result, row, col);
     uint16_t    v2;
@@ -42,15 +42,15 @@ pg_int(const struct postgres *s, int row, int col)
 }
 
 int64_t
-pg_int_or(const struct postgres *s, int row, int col, int64_t none)
+pg_get_int_or(const struct postgres *s, int row, int col, int64_t none)
 {
-    return pg_is_null(s, row, col) ? none : pg_int(s, row, col);
+    return pg_get_null(s, row, col) ? none : pg_get_int(s, row, col);
 }
 
 char *
-pg_text_of(const struct postgres *s, int row, int col, struct arena *a, bool *failed)
+pg_get_text(const struct postgres *s, int row, int col, struct arena *a, bool *failed)
 {
-    if (pg_is_null(s, row, col))
+    if (pg_get_null(s, row, col))
         return NULL;
     char *copy = arena_strndup(a, PQgetvalue(s->result, row, col), pg_length(s, row, col));
     if (copy == NULL)
@@ -61,7 +61,7 @@ pg_text_of(const struct postgres *s, int row, int col, struct arena *a, bool *fa
 const char *
 pg_peek_text(const struct postgres *s, int row, int col)
 {
-    return pg_is_null(s, row, col) ? NULL : PQgetvalue(s->result, row, col);
+    return pg_get_null(s, row, col) ? NULL : PQgetvalue(s->result, row, col);
 }
 
 size_t
@@ -75,7 +75,7 @@ pg_one_int(struct postgres *s, int64_t fallback, int64_t *out, struct err *err)
 {
     int64_t v = fallback;
     if (pg_result(s, err) == HF_OK && pg_rows(s) > 0)
-        v = pg_int_or(s, 0, 0, fallback);
+        v = pg_get_int_or(s, 0, 0, fallback);
     TRY(pg_synced(s, err));
     *out = v;
     return HF_OK;
