@@ -124,10 +124,6 @@ bool pg_stream_part(struct pg_cursor *c, enum pg_table table, int cls,
 
 /* ---- postgres_fetch.c */
 
-struct pg_fetching;
-
-/* Sends what is to be read for the cursors. *sent is false if nothing need be read, or only a
- * look whether there is anything. */
 struct pg_fetch {
     struct postgres   *s;
     struct pg_cursors *all;
@@ -139,16 +135,37 @@ struct pg_fetch {
     struct rows       *out;
     struct pg_cursor **which; /* those that are read this time */
     size_t             n;
-    bool               peek, begins, blocked;
-    int                limit, bytes;
+    bool               peek;    /* only look whether there is anything */
+    bool               no_peek; /* there is */
+    bool               begins, blocked, big;
+    int                bytes;
 };
 
-/* Which partitions are read; `wrote` if the batch made rows. HF_NOMEM. */
+/* Which partitions are read; wrote: the batch made rows. Then what they are asked for. */
 int  pg_fetch_begin(struct pg_fetch *f, bool wrote, struct err *err);
 void pg_fetch_send(struct pg_fetch *f);
-/* Reads the results and moves the cursors. *again: the server has another past than we thought, or
- * the peek has found something: once more. */
+/* Reads the results and moves the cursors. *again: once more, since the peek has found something,
+ * or the server has another past than we thought. */
 int pg_fetch_results(struct pg_fetch *f, bool *again, struct err *err);
+
+/* ---- postgres_take.c: which of the rows that came there is room for, and these as structs */
+
+enum pg_part {
+    PART_BEGIN,
+    PART_LAST_NUMBER,
+    PART_DUE_TASKS,
+    PART_DUE_RUNS,
+    PART_TASKS,
+    PART_RUNS,
+    PART_INBOX,
+    PART_BLOCKED,
+    PART_NEXT_DUE,
+    PARTS
+};
+
+/* Moves the cursors and fills f->out. HF_NOMEM: the cursors must begin again. */
+int pg_take_all(struct pg_fetch *f, PGresult *const parts[PARTS], struct pg_snapshot *snapshot,
+                struct err *err);
 
 /* ---- ops */
 
