@@ -59,3 +59,8 @@ select to_regclass('holdfast.migration') is not null;
 -- name: schema_steps
 -- What has been applied.
 select version, checksum from holdfast.migration order by version;
+
+-- name: partition_queues
+-- $1 partitions
+-- index: partition_pkey
+select id, queue from holdfast.partition where id = any ($1::smallint[]);

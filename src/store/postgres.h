@@ -112,17 +112,10 @@ void pg_target_release(struct pg_target *t);
 
 struct pg_expected; /* postgres_conn.c: what is to come, in order */
 
-struct queue_entry {
-    char    *name;
-    int32_t *partitions;
-    size_t   n;
-};
-
-/* Names of partitions, read once; what a transaction has added goes if it is rolled back. */
-struct queue_list {
-    struct queue_entry *rows;
-    size_t              n, size, n_committed;
-    uint32_t            spread; /* for tasks without an id */
+/* Names of queues by partition, read when first needed. A partition never changes its queue. */
+struct queue_names {
+    char  **name; /* NULL: not read yet */
+    int32_t size;
 };
 
 enum { CHANNEL_SIZE = 64 };
@@ -161,7 +154,7 @@ struct postgres {
     struct err          failed;      /* of the section that is being read; code 0: none */
     struct err          lost;        /* the connection is gone: what everything else says */
     char                sqlstate[6]; /* of the last error; "" if it was none of the server's */
-    int                 bad_detail;  /* number in the last error's DETAIL; -1: none */
+    int                 bad_item;  /* which of a statement's items the last error is about; -1: not said */
     int64_t             patience_us; /* so long nothing may come from the server */
     struct pg_args      scratch;
 
@@ -175,7 +168,7 @@ struct postgres {
     char    channel[CHANNEL_SIZE]; /* wait_result's, "": not yet */
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
-    struct queue_list queues;
+    struct queue_names queues;
     struct pg_hints   hints;
     int64_t           busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                         nobody hints: wait returns after 5 ms */
@@ -247,6 +240,8 @@ int64_t pg_get_int_or(const struct postgres *s, int row, int col, int64_t none);
 char *pg_get_text(const struct postgres *s, int row, int col, struct arena *a, bool *failed);
 /* Borrowed until the next result; NULL for null. */
 const char *pg_peek_text(const struct postgres *s, int row, int col);
+/* An array of numbers without nulls: as many as it has, max at most, into out; says how many. */
+size_t pg_get_ints(const struct postgres *s, int row, int col, int64_t *out, size_t max);
 size_t      pg_length(const struct postgres *s, int row, int col);
 /* One row with one number is what a section of one statement gave; fallback if no row. */
 int pg_one_int(struct postgres *s, int64_t fallback, int64_t *out, struct err *err);
@@ -265,7 +260,7 @@ void pg_quote_ident(struct buf *b, const char *name);
 
 /* ---- postgres_error.c */
 
-/* The one place where SQLSTATE becomes a code. Sets s->sqlstate and s->bad_detail. doing: "commit",
+/* The one place where SQLSTATE becomes a code. Sets s->sqlstate and s->bad_item. doing: "commit",
  * or a statement's name. */
 int pg_fail(struct postgres *s, const PGresult *result, const char *doing, struct err *err);
 int pg_code(const char *sqlstate);
@@ -301,13 +296,11 @@ int postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, s
 
 /* ---- postgres_queue.c */
 
-/* The partitions of a queue (NULL: "default"), which is made if it is not there: inside a
- * transaction, before anything else of it; one roundtrip if the name is new to the connection. */
-int pg_queue_need(struct postgres *s, const char *queue, const struct queue_entry **out,
-                  struct err *err);
-/* The name of a partition's queue, in one roundtrip if it is new. Borrowed. NULL: no such one. */
-const char *pg_queue_name(struct postgres *s, int32_t partition);
-void        pg_queues_settle(struct postgres *s, bool committed);
+/* Reads the names of those partitions' queues that are not known yet: a roundtrip, so not between
+ * sending and reading. */
+int pg_queues_read(struct postgres *s, const int32_t *partitions, size_t n, struct err *err);
+/* Borrowed until the store is closed. NULL: not read, or no such partition. */
+const char *pg_queue_name(const struct postgres *s, int32_t partition);
 void        pg_queues_release(struct postgres *s);
 
 /* ---- postgres_wait.c */

@@ -444,7 +444,7 @@ pg_rollback(struct postgres *s)
     if (s->conn == NULL)
         return;
     char state[sizeof(s->sqlstate)];
-    int  detail = s->bad_detail;
+    int  detail = s->bad_item;
     memcpy(state, s->sqlstate, sizeof(state));
     read_all(s);
     if (s->lost.code == 0 && PQtransactionStatus(s->conn) != PQTRANS_IDLE) {
@@ -452,7 +452,7 @@ pg_rollback(struct postgres *s)
         read_all(s);
     }
     memcpy(s->sqlstate, state, sizeof(state)); /* of the error that led here */
-    s->bad_detail = detail;
+    s->bad_item = detail;
 }
 
 /* ---- outside the pipeline */
@@ -526,7 +526,7 @@ int
 pg_ready(struct postgres *s, struct err *err)
 {
     if (is_alive(s)) {
-        s->bad_detail = -1;
+        s->bad_item = -1;
         s->sqlstate[0] = '\0';
         if (s->first < s->n_expected || PQtransactionStatus(s->conn) != PQTRANS_IDLE)
             pg_rollback(s);
@@ -535,6 +535,5 @@ pg_ready(struct postgres *s, struct err *err)
     }
     pg_disconnect(s);
     s->lost = (struct err){0};
-    pg_queues_settle(s, false);
     return pg_connect(s, err);
 }

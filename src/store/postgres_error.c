@@ -1,7 +1,7 @@
 /*
  * What the server says, as codes of holdfast.h and sentences. The functions of sql/postgres raise
- * HF001 ... with a sentence of their own, and in DETAIL the position of the item if there are
- * several.
+ * HF001 (the fence: HF_STALE) and HF003 ... HF016: the codes of holdfast.h without their sign, with
+ * sentences of their own. Of several items the error's COLUMN says which it is about: 1, 2, ...
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,7 @@ static const struct {
     const char *state; /* or its class: the first two */
     int         code;
 } codes[] = {
-    {"HF001", HF_STALE},       {"HF002", HF_EXISTS},      {"HF003", HF_NOT_FOUND},
-    {"HF004", HF_DONE},        {"HF005", HF_INVALID},     {"HF006", HF_REFUSED},
-    {"HF007", HF_UNAVAILABLE}, {"40001", HF_UNAVAILABLE}, {"40P01", HF_UNAVAILABLE},
+    {"HF001", HF_STALE}, {"40001", HF_UNAVAILABLE}, {"40P01", HF_UNAVAILABLE},
     {"55P03", HF_UNAVAILABLE}, {"25006", HF_UNAVAILABLE}, {"25P02", HF_UNAVAILABLE},
     {"26000", HF_UNAVAILABLE}, {"42P05", HF_UNAVAILABLE}, {"57", HF_UNAVAILABLE},
     {"08", HF_UNAVAILABLE},    {"53", HF_UNAVAILABLE},    {"58", HF_UNAVAILABLE},
@@ -27,6 +25,8 @@ static const struct {
 int
 pg_code(const char *state)
 {
+    if (strncmp(state, "HF0", 3) == 0 && strcmp(state, "HF001") != 0)
+        return -(int)strtol(state + 3, NULL, 10);
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (strncmp(state, codes[i].state, strlen(codes[i].state)) == 0)
             return codes[i].code;
@@ -78,19 +78,19 @@ pg_fail(struct postgres *s, const PGresult *result, const char *doing, struct er
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE),
                *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
-               *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-    char line[360], *end;
+               *item = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
+    char        line[360];
 
     if (state == NULL)
         state = "";
     pg_one_line(text ? text : PQresultErrorMessage(result), line, sizeof(line));
     memcpy(s->sqlstate, state, strnlen(state, sizeof(s->sqlstate) - 1));
     s->sqlstate[strnlen(state, sizeof(s->sqlstate) - 1)] = '\0';
-    s->bad_detail = -1;
+    s->bad_item = -1;
     if (strncmp(state, "HF", 2) == 0) { /* ours: the sentence is complete */
-        long at = detail ? strtol(detail, &end, 10) : -1;
-        if (detail && end != detail && at >= 0 && at <= INT32_MAX)
-            s->bad_detail = (int)at;
+        long at = item ? strtol(item, NULL, 10) : 0;
+        if (at > 0 && at <= INT32_MAX)
+            s->bad_item = (int)at - 1;
         return err_set(err, pg_code(state), "%s", line);
     }
     int code = *state ? pg_code(state) : HF_UNAVAILABLE; /* none: libpq itself says it */

@@ -64,6 +64,29 @@ pg_peek_text(const struct postgres *s, int row, int col)
     return pg_get_null(s, row, col) ? NULL : PQgetvalue(s->result, row, col);
 }
 
+/* The array's header: dimensions, nulls, element type, length, lower bound. */
+size_t
+pg_get_ints(const struct postgres *s, int row, int col, int64_t *out, size_t max)
+{
+    const char *p = PQgetvalue(s->result, row, col), *end = p + PQgetlength(s->result, row, col);
+    size_t      n = 0;
+    for (p += 5 * sizeof(uint32_t); p < end && n < max; n++) {
+        uint32_t len, v4;
+        uint64_t v8;
+        memcpy(&len, p, sizeof(len));
+        p += sizeof(len);
+        if (be32toh(len) == sizeof(v8)) {
+            memcpy(&v8, p, sizeof(v8));
+            out[n] = (int64_t)be64toh(v8);
+        } else {
+            memcpy(&v4, p, sizeof(v4));
+            out[n] = (int32_t)be32toh(v4);
+        }
+        p += be32toh(len);
+    }
+    return n;
+}
+
 size_t
 pg_length(const struct postgres *s, int row, int col)
 {

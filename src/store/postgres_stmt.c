@@ -61,7 +61,7 @@ is_word(char c)
 static bool
 names_schema(const char *text, const char *p)
 {
-    static const char *const before[] = {"search_path = ", "search_path to ", "schema "};
+    static const char *const before[] = {"search_path = ", "search_path to ", "schema ", "exists "};
     size_t                   at = (size_t)(p - text);
 
     if ((at && (is_word(p[-1]) || p[-1] == '/' || p[-1] == '\'')) || is_word(p[sizeof(plain) - 1]))
