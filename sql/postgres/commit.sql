@@ -55,17 +55,18 @@ update holdfast.run r
 
 -- name: commit_starts
 -- Runs by runs; a taken id is left as it is. In the order of the arrays: $1 ids, $2 workflows,
--- $3 partitions, $4 classes, $5 versions, $6 inputs, $7 tokens, $8 parents, $9 refs, $10 executions
--- of the parents; $11 now
+-- $3 queues, $4 classes, $5 versions, $6 inputs, $7 tokens, $8 parents, $9 refs, $10 executions of
+-- the parents; $11 now
 insert into holdfast.run (no, partition_id, class, id, workflow, version, input, token, parent_no,
                           parent_ref, parent_execution, started_us)
-select u.partition_id::bigint << 48 | u.class::bigint << 46 | nextval('holdfast.row_seq'),
-       u.partition_id, u.class, u.id, u.workflow, u.version, u.input, u.token, u.parent_no,
-       u.parent_ref, u.parent_execution, holdfast.now_us($11::bigint)
-  from unnest($1::text[], $2::text[], $3::smallint[], $4::smallint[], $5::integer[], $6::text[],
+select p.id::bigint << 48 | u.class::bigint << 46 | nextval('holdfast.row_seq'), p.id, u.class,
+       u.id, u.workflow, u.version, u.input, u.token, u.parent_no, u.parent_ref, u.parent_execution,
+       holdfast.now_us($11::bigint)
+  from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::integer[], $6::text[],
               $7::text[], $8::bigint[], $9::text[], $10::integer[]) with ordinality
-       as u (id, workflow, partition_id, class, version, input, token, parent_no, parent_ref,
+       as u (id, workflow, queue, class, version, input, token, parent_no, parent_ref,
              parent_execution, at)
+ cross join lateral (select holdfast.place(u.queue, u.id) as id offset 0) p
  order by u.at
 on conflict (id) do nothing;
 
@@ -95,26 +96,39 @@ select (u.parent_no >> 48) << 48 | nextval('holdfast.row_seq'), (u.parent_no >> 
  order by u.at;
 
 -- name: commit_new_tasks
--- The numbers come back in the order of the arrays. $1 ids, $2 names, $3 payloads, $4 options,
--- $5 partitions, $6 classes, $7 runs, $8 executions, $9 refs, $10 created, $11 not before,
--- $12 attempts, $13 crashes, $14 claimed by, $15 error names, $16 error messages, $17 now
+-- In the partition of their run, or of their queue if one is given; one served by SQL is told when
+-- the task may be claimed. The numbers come back in the order of the arrays. $1 ids, $2 names,
+-- $3 payloads, $4 options, $5 queues, $6 classes, $7 runs, $8 executions, $9 refs, $10 created,
+-- $11 not before, $12 attempts, $13 crashes, $14 claimed by, $15 error names, $16 error messages,
+-- $17 now
 insert into holdfast.task (no, partition_id, class, id, name, payload, opts, run_no, execution, ref,
-                           created_us, run_at_us, attempt, crashes, claimed_by, error_name,
-                           error_message)
-select u.partition_id::bigint << 48 | c.class::bigint << 46 | nextval('holdfast.row_seq'),
-       u.partition_id, c.class, u.id, u.name, u.payload, u.opts, u.run_no, u.execution, u.ref,
-       coalesce(u.created_us, n.us), case when u.run_at_us > n.us then u.run_at_us end,
-       u.attempt, u.crashes, u.claimed_by, u.error_name, u.error_message
-  from (select holdfast.now_us($17::bigint) as us offset 0) n
- cross join unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[],
-                   $7::bigint[], $8::integer[], $9::text[], $10::bigint[], $11::bigint[],
-                   $12::integer[], $13::integer[], $14::bigint[], $15::text[], $16::text[])
-       with ordinality
-       as u (id, name, payload, opts, partition_id, class, run_no, execution, ref, created_us,
-             run_at_us, attempt, crashes, claimed_by, error_name, error_message, at)
- cross join lateral (select case when u.run_at_us > n.us then 3::smallint else u.class end
-                            as class) c
- order by u.at
+                           created_us, run_at_us, attempt, crashes, claimed_by, claimed_until,
+                           error_name, error_message)
+select k.no, k.no >> 48, k.no >> 46 & 3, k.id, k.name, k.payload, k.opts, k.run_no, k.execution,
+       k.ref, k.created_us, k.run_at_us, k.attempt, k.crashes, k.claimed_by,
+       case when k.by_sql then holdfast.sql_since(k.no, k.run_at_us) end, k.error_name,
+       k.error_message
+  from (select p.id::bigint << 48
+               | case when u.run_at_us > n.us and not s.by_sql then 3 else u.class end::bigint << 46
+               | nextval('holdfast.row_seq') as no,
+               u.id, u.name, u.payload, u.opts, u.run_no, u.execution, u.ref,
+               coalesce(u.created_us, n.us) as created_us,
+               case when u.run_at_us > n.us then u.run_at_us end as run_at_us, u.attempt, u.crashes,
+               u.claimed_by, u.error_name, u.error_message, s.by_sql, u.at
+          from (select holdfast.now_us($17::bigint) as us offset 0) n
+         cross join unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+                           $6::smallint[], $7::bigint[], $8::integer[], $9::text[], $10::bigint[],
+                           $11::bigint[], $12::integer[], $13::integer[], $14::bigint[],
+                           $15::text[], $16::text[]) with ordinality
+               as u (id, name, payload, opts, queue, class, run_no, execution, ref, created_us,
+                     run_at_us, attempt, crashes, claimed_by, error_name, error_message, at)
+         cross join lateral (select case when u.queue is null then (u.run_no >> 48)::smallint
+                                         else holdfast.place(u.queue, u.id) end as id offset 0) p
+         cross join lateral (select exists (select 1 from holdfast.queue q
+                                             where q.name = u.queue and q.served_by = 'sql')
+                                    as by_sql offset 0) s
+         order by u.at) k
+ order by k.at
 returning no;
 
 -- name: commit_tasks

@@ -169,6 +169,7 @@ struct postgres {
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
     struct queue_names queues;
+    struct pg_cursors *cursors; /* postgres_cursor.c: how far partitions have been read */
     struct pg_hints   hints;
     int64_t           busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                         nobody hints: wait returns after 5 ms */

@@ -18,42 +18,6 @@
          w-- > w##_first;)                                                                         \
         if (w->kind == (k) && w->unit >= (t)->from && w->unit < (t)->to)
 
-/* ---- where new rows go */
-
-static uint32_t
-hash_of(const char *text)
-{
-    uint32_t h = 2166136261u;
-    for (; text && *text; text++)
-        h = (h ^ (unsigned char)*text) * 16777619u;
-    return h ^ h >> 15;
-}
-
-static int
-place(struct pg_writing *t, const char *queue, const char *id, int32_t *out, struct err *err)
-{
-    const struct queue_entry *entry = NULL;
-    TRY(pg_queue_need(t->s, queue, &entry, err));
-    uint32_t n = id ? hash_of(id) : t->s->queues.spread++;
-    *out = entry->partitions[n % entry->n];
-    return HF_OK;
-}
-
-static int
-place_all(struct pg_writing *t, struct err *err)
-{
-    EACH_WRITE (t, w, WRITE_START)
-        TRY(place(t, w->start->queue, w->start->id, &t->places[w - t->batch->writes], err));
-    EACH_WRITE (t, w, WRITE_TASK_NEW) {
-        int32_t *out = &t->places[w - t->batch->writes];
-        if (w->task->run_no && w->task->queue == NULL)
-            *out = row_partition(w->task->run_no);
-        else
-            TRY(place(t, w->task->queue, w->task->id, out, err));
-    }
-    return HF_OK;
-}
-
 int
 pg_write_begin(struct pg_writing *t, struct postgres *s, struct batch *batch, uint32_t from,
                uint32_t to, struct arena *a, struct err *err)
@@ -70,10 +34,7 @@ pg_write_begin(struct pg_writing *t, struct postgres *s, struct batch *batch, ui
     t->touched = arena_alloc(a, (t->count[WRITE_START] + t->count[WRITE_TASK_NEW] +
                                  t->count[WRITE_INBOX] + 1) *
                                     sizeof(int32_t));
-    t->places = arena_alloc(a, (batch->n_writes + 1) * sizeof(int32_t));
-    if (t->ended == NULL || t->touched == NULL || t->places == NULL)
-        return err_nomem(err);
-    return place_all(t, err);
+    return t->ended && t->touched ? HF_OK : err_nomem(err);
 }
 
 /* ---- sending */
@@ -82,7 +43,7 @@ static void
 send_fence(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
-    pg_int8(a, t->batch->worker);
+    pg_put_int8(a, t->batch->worker);
     int ids = pg_array(a, PG_INT2);
     for (size_t i = 0; i < t->batch->n_partitions; i++)
         pg_add_int2(a, ids, t->batch->partitions[i]);
@@ -93,14 +54,14 @@ static void
 send_starts(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
-    int id = pg_array(a, PG_TEXT), workflow = pg_array(a, PG_TEXT), place = pg_array(a, PG_INT2),
+    int id = pg_array(a, PG_TEXT), workflow = pg_array(a, PG_TEXT), queue = pg_array(a, PG_TEXT),
         cls = pg_array(a, PG_INT2), version = pg_array(a, PG_INT4), input = pg_array(a, PG_TEXT),
         token = pg_array(a, PG_TEXT), parent = pg_array(a, PG_INT8), ref = pg_array(a, PG_TEXT),
         execution = pg_array(a, PG_INT4);
     EACH_WRITE (t, w, WRITE_START) {
         pg_add_text(a, id, w->start->id);
         pg_add_text(a, workflow, w->start->name);
-        pg_add_int2(a, place, t->places[w - t->batch->writes]);
+        pg_add_text(a, queue, w->start->queue ? w->start->queue : "default");
         pg_add_int2(a, cls, pg_class(w->start->cls));
         pg_add_int4(a, version, w->start->version);
         pg_add_text(a, input, w->start->payload);
@@ -138,8 +99,8 @@ send_taken(struct pg_writing *t)
         pg_add_text(a, ref, w->parent_ref);
         pg_add_int4(a, execution, w->parent_execution);
     }
-    pg_int2(a, INBOX_CHILD);
-    pg_int4(a, HF_FAILED);
+    pg_put_int2(a, INBOX_CHILD);
+    pg_put_int4(a, HF_FAILED);
     pg_now(t->s, a);
     pg_send(t->s, PG_commit_taken, a);
 }
@@ -218,7 +179,7 @@ send_new_tasks(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
     int id = pg_array(a, PG_TEXT), name = pg_array(a, PG_TEXT), payload = pg_array(a, PG_TEXT),
-        opts = pg_array(a, PG_TEXT), place = pg_array(a, PG_INT2), cls = pg_array(a, PG_INT2),
+        opts = pg_array(a, PG_TEXT), queue = pg_array(a, PG_TEXT), cls = pg_array(a, PG_INT2),
         run = pg_array(a, PG_INT8), execution = pg_array(a, PG_INT4), ref = pg_array(a, PG_TEXT),
         created = pg_array(a, PG_INT8), run_at = pg_array(a, PG_INT8),
         attempt = pg_array(a, PG_INT4), crashes = pg_array(a, PG_INT4),
@@ -230,7 +191,7 @@ send_new_tasks(struct pg_writing *t)
         pg_add_text(a, name, k->name);
         pg_add_text(a, payload, k->payload);
         pg_add_text(a, opts, k->opts);
-        pg_add_int2(a, place, t->places[w - t->batch->writes]);
+        pg_add_text(a, queue, k->queue || k->run_no ? k->queue : "default");
         pg_add_int2(a, cls, k->run_no ? pg_class(row_stream(k->run_no)) : STREAM_NORMAL);
         pg_add_int8_unless(a, run, k->run_no, 0);
         pg_add_int4(a, execution, k->execution);
@@ -351,7 +312,7 @@ static void
 send_hand_over(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
-    pg_int8(a, t->batch->worker);
+    pg_put_int8(a, t->batch->worker);
     int id = pg_array(a, PG_INT2), to = pg_array(a, PG_INT8);
     EACH_WRITE (t, w, WRITE_HAND_OVER) {
         pg_add_int2(a, id, w->partition);
@@ -423,8 +384,8 @@ read_started(struct pg_writing *t, struct err *err)
     EACH_WRITE (t, w, WRITE_START) {
         if (i >= pg_rows(t->s))
             break;
-        w->start->no = pg_int(t->s, i, 0);
-        w->start->existed = pg_int(t->s, i++, 1) != 0;
+        w->start->no = pg_get_int(t->s, i, 0);
+        w->start->existed = pg_get_int(t->s, i++, 1) != 0;
         if (w->start->no && !w->start->existed)
             touch(t, w->start->no);
     }
@@ -439,7 +400,7 @@ read_new_tasks(struct pg_writing *t, struct err *err)
     EACH_WRITE (t, w, WRITE_TASK_NEW) {
         if (i >= pg_rows(t->s))
             break;
-        w->task->no = pg_int(t->s, i++, 0);
+        w->task->no = pg_get_int(t->s, i++, 0);
         touch(t, w->task->no);
     }
     return HF_OK;
@@ -468,7 +429,7 @@ pg_write_results(struct pg_writing *t, struct err *err)
         return HF_OK;
     TRY(pg_result(t->s, err));
     for (int i = 0; i < pg_rows(t->s); i++)
-        touch(t, pg_int(t->s, i, 0));
+        touch(t, pg_get_int(t->s, i, 0));
     return HF_OK;
 }
 

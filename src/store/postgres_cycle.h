@@ -18,7 +18,6 @@ struct pg_writing {
     struct batch    *batch;
     uint32_t         from, to;
     uint32_t         count[WRITE_HAND_OVER + 1]; /* writes of each kind in the units */
-    int32_t         *places;                     /* by write: partition of a new row */
     int64_t         *ended;                      /* runs that end */
     size_t           n_ended;
     int32_t         *touched; /* partitions where rows for others came to be */

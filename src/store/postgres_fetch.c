@@ -94,7 +94,7 @@ static void
 send_begin(struct pg_fetch *f)
 {
     struct pg_args *a = pg_args(f->s);
-    pg_int8(a, f->worker);
+    pg_put_int8(a, f->worker);
     pg_now(f->s, a);
     pg_send(f->s, PG_fetch_begin, a);
     if (f->begins)
@@ -111,8 +111,8 @@ put_due(struct pg_fetch *f, struct pg_args *a, enum pg_table table, size_t room)
         pg_add_int8(a, no, f->which[i]->due[table].no);
     }
     pg_now(f->s, a);
-    pg_int4(a, limit_of(f, room));
-    pg_int4(a, f->bytes);
+    pg_put_int4(a, limit_of(f, room));
+    pg_put_int4(a, f->bytes);
 }
 
 static void
@@ -120,7 +120,7 @@ send_due(struct pg_fetch *f)
 {
     struct pg_args *a = pg_args(f->s);
     put_due(f, a, PG_TASKS, f->room->tasks);
-    pg_int8(a, f->worker);
+    pg_put_int8(a, f->worker);
     pg_send(f->s, PG_fetch_due_tasks, a);
     a = pg_args(f->s);
     put_due(f, a, PG_RUNS, f->room->runs);
@@ -133,8 +133,8 @@ put_table(struct pg_fetch *f, enum pg_table table, int from, int to, size_t room
     struct pg_args *a = pg_args(f->s);
     pg_put_streams(a, table, f->which, f->n, from, to);
     pg_put_late(a, table, f->which, f->n);
-    pg_int4(a, limit_of(f, room));
-    pg_int4(a, f->bytes);
+    pg_put_int4(a, limit_of(f, room));
+    pg_put_int4(a, f->bytes);
     return a;
 }
 
@@ -142,7 +142,7 @@ static void
 send_tasks(struct pg_fetch *f)
 {
     struct pg_args *a = put_table(f, PG_TASKS, 0, STREAMS, f->room->tasks);
-    pg_int8(a, f->worker);
+    pg_put_int8(a, f->worker);
     int us = pg_array(a, PG_INT8), no = pg_array(a, PG_INT8);
     for (size_t i = 0; i < f->n; i++)
         for (int k = 0; k < STREAMS - !f->which[i]->begun; k++) {
@@ -162,8 +162,8 @@ send_blocked(struct pg_fetch *f)
             pg_add_int2(a, partition, f->which[i]->partition);
             pg_add_int8(a, no, f->which[i]->blocked);
         }
-    pg_int4(a, limit_of(f, f->room->runs));
-    pg_int4(a, f->bytes);
+    pg_put_int4(a, limit_of(f, f->room->runs));
+    pg_put_int4(a, f->bytes);
     pg_send(f->s, PG_fetch_blocked, a);
 }
 
@@ -186,7 +186,7 @@ send_peek(struct pg_fetch *f)
     pg_put_streams(a, PG_TASKS, f->which, f->n, 0, STREAMS);
     pg_put_streams(a, PG_INBOX, f->which, f->n, 0, 1);
     pg_put_late(a, -1, f->which, f->n);
-    pg_int8(a, f->worker);
+    pg_put_int8(a, f->worker);
     pg_now(f->s, a);
     pg_send(f->s, PG_fetch_peek, a);
     pg_sync(f->s);
@@ -263,9 +263,9 @@ peek_results(struct pg_fetch *f, bool *again, struct err *err)
     bool                found = false;
 
     if (rc == HF_OK) {
-        found = pg_int(f->s, 0, 0) != 0;
-        rc = note_snapshot(f, pg_peek_text(f->s, 0, 1), pg_int(f->s, 0, 2), &snapshot, again, err);
-        note_partitions(f, pg_int(f->s, 0, 3), pg_int(f->s, 0, 4));
+        found = pg_get_int(f->s, 0, 0) != 0;
+        rc = note_snapshot(f, pg_peek_text(f->s, 0, 1), pg_get_int(f->s, 0, 2), &snapshot, again, err);
+        note_partitions(f, pg_get_int(f->s, 0, 3), pg_get_int(f->s, 0, 4));
     }
     int rc2 = pg_synced(f->s, err);
     for (size_t i = 0; i < f->n && rc == HF_OK && rc2 == HF_OK && !found && !*again; i++) {
@@ -305,9 +305,9 @@ take_parts(struct pg_fetch *f, PGresult *const parts[PARTS], bool *again, struct
     struct pg_snapshot *snapshot = NULL;
 
     f->s->result = parts[PART_BEGIN];
-    f->out->now_us = pg_int(f->s, 0, 1);
+    f->out->now_us = pg_get_int(f->s, 0, 1);
     int rc = note_snapshot(f, pg_peek_text(f->s, 0, 0), f->out->now_us, &snapshot, again, err);
-    note_partitions(f, pg_int(f->s, 0, 2), pg_int(f->s, 0, 3));
+    note_partitions(f, pg_get_int(f->s, 0, 2), pg_get_int(f->s, 0, 3));
     if (rc == HF_OK && !*again)
         rc = pg_take_all(f, parts, snapshot, err);
     for (size_t i = 0; i < f->n && rc == HF_OK && !*again; i++)

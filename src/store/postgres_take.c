@@ -45,7 +45,7 @@ struct taking {
 static int64_t
 number(const struct taking *t, int row, int col)
 {
-    return pg_int(t->f->s, row, col);
+    return pg_get_int(t->f->s, row, col);
 }
 
 static void
@@ -256,7 +256,7 @@ make_task(struct taking *t, int row, struct task_row *out)
         .attempt = (int)number(t, row, 11),
         .run_at_us = run_at_us > 1 ? run_at_us : 0, /* 1: at once, in the delayed stream */
         .holder = number(t, row, 13),
-        .claimed = !pg_is_null(t->f->s, row, 13),
+        .claimed = !pg_get_null(t->f->s, row, 13),
         .crashes = (int)number(t, row, 14),
         .error_name = text[5],
         .error_message = text[6],
@@ -287,7 +287,7 @@ make_run(struct taking *t, int row, struct run_row *out)
         .status = (int)number(t, row, 11),
         .version = (int)number(t, row, 12),
         .execution = (int)number(t, row, 13),
-        .wake_us = pg_int_or(t->f->s, row, RUN_WAKE, NEVER_US),
+        .wake_us = pg_get_int_or(t->f->s, row, RUN_WAKE, NEVER_US),
         .crashes = (int)number(t, row, 15),
         .claimed = number(t, row, 16) != 0,
         .custom = text[5],
@@ -410,12 +410,10 @@ begin(struct taking *t)
     return true;
 }
 
-/* Rows before the first fetch of a partition may be of a queue whose name is not known yet. */
 static bool
 name_queues(struct taking *t)
 {
     struct pg_fetch *f = t->f;
-    f->s->result = NULL;
     for (size_t i = 0; i < f->n; i++) {
         const char *name = pg_queue_name(f->s, f->which[i]->partition);
         if (name && (t->queue[i] = arena_strdup(f->a, name)) == NULL)
@@ -441,7 +439,7 @@ end(struct taking *t)
         c->empties = found || c->more ? 0 : c->empties + 1;
         c->next_due_us = NEVER_US;
         if (row < pg_rows(f->s) && number(t, row, 0) == c->partition)
-            c->next_due_us = pg_int_or(f->s, row++, 1, NEVER_US);
+            c->next_due_us = pg_get_int_or(f->s, row++, 1, NEVER_US);
     }
     f->all->big = t->left_out;
 }
