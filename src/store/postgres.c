@@ -41,6 +41,7 @@ static const struct store_ops ops = {
     .close = close_store,
     .clone = clone_store,
     .now = now,
+    .submit = postgres_submit,
 };
 
 int
