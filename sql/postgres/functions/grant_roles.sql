@@ -1,7 +1,7 @@
 -- Makes three group roles, if they are missing, and gives them what they need; to be called by the
 -- owner of the schema, after each migration. prefix_client: start, signal, cancel and enqueue, read
--- everything. prefix_worker: that, and execute; claim from queues served by SQL. prefix_admin: that,
--- and operate: terminate, pause, resume, retry, discard, make queues, change rows. None may change
+-- everything. prefix_worker: that, and execute; make queues; claim from those served by SQL. prefix_admin: that,
+-- and operate: terminate, pause, resume, retry, discard, change rows. None may change
 -- the schema. Roles are of the whole server; that they exist is the only thing that needs the right
 -- to create roles.
 create or replace function holdfast.grant_roles(prefix text default 'holdfast')
@@ -36,9 +36,10 @@ begin
                from pg_proc p where p.pronamespace = schema::regnamespace loop
         may := case
             when f.proname in ('grant_roles') then null
-            when f.proname in ('terminate', 'pause', 'resume', 'retry', 'discard', 'create_queue',
+            when f.proname in ('terminate', 'pause', 'resume', 'retry', 'discard',
                                'submit_orders', 'submit_dead') then admin
-            when f.proname in ('claim', 'complete', 'fail', 'heartbeat') then worker
+            when f.proname in ('claim', 'complete', 'fail', 'heartbeat', 'create_queue')
+                then worker
             when f.proname in ('start', 'start_many', 'signal', 'start_signal', 'cancel', 'enqueue',
                                'enqueue_many', 'result', 'submit_tasks', 'submit_runs',
                                'submit_messages', 'hint', 'task_id', 'now_us') then client
