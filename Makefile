@@ -31,7 +31,7 @@ MAJOR   := $(call version-part,MAJOR)
 VERSION := $(MAJOR).$(call version-part,MINOR).$(call version-part,PATCH)
 SONAME  := libholdfast.so.$(MAJOR)
 
-PACKAGES  := sqlite3 jansson
+PACKAGES  := sqlite3 libpq jansson
 PKG_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
 LIBS      := $(shell pkg-config --libs $(PACKAGES)) -ldl -lm
 
@@ -56,7 +56,8 @@ STORE_SUITE_SRC := $(wildcard tests/store_*.c)
 HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC),$(wildcard tests/*.c))
 BENCH_SRC  := $(wildcard bench/*.c)
 EXAMPLES   := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
-SQL        := $(shell find sql -name '*.sql' 2>/dev/null)
+SQL        := $(shell find sql -type d -o -name '*.sql')
+SQL_STORES := $(sort $(notdir $(wildcard sql/*)))
 ALL_SRC    := $(LIB_SRC) $(CLI_SRC) $(wildcard tests/*.c bench/*.c examples/*/*.c)
 
 LIBRARY  := $(OUT)/libholdfast.a $(OUT)/libholdfast.so $(OUT)/$(SONAME)
@@ -79,13 +80,15 @@ $(OBJ)/%.o: %.c Makefile
 
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
-# The named statements and migrations of sql/sqlite as C strings.
-ifneq ($(wildcard scripts/embed-sql),)
-build/gen/sqlite_sql.h: scripts/embed-sql $(SQL)
-	@mkdir -p $(@D)
-	scripts/embed-sql sql/sqlite > $@
-$(call objects,$(wildcard src/store/sqlite*.c tests/*.c)): build/gen/sqlite_sql.h
-endif
+# What is in sql/STORE, as C strings for src/store/STORE*.c. SQL holds the directories too: a file
+# that goes makes the header anew.
+define sql-rule
+build/gen/$(1)_sql.h: scripts/embed-sql $$(SQL)
+	@mkdir -p $$(@D)
+	scripts/embed-sql sql/$(1) > $$@
+$$(call objects,$$(wildcard src/store/$(1)*.c tests/*.c bench/*.c)): build/gen/$(1)_sql.h
+endef
+$(foreach store,$(SQL_STORES),$(eval $(call sql-rule,$(store))))
 
 $(OUT)/libholdfast.a: $(call objects,$(LIB_SRC))
 	@mkdir -p $(@D)

@@ -135,7 +135,7 @@ TEST(no_row_is_missed_or_brought_twice_under_interleaved_submits_and_small_rooms
             signal_run(id, id);
         }
         at(w.now_us + rand_r(&seed) % 20);
-        w.room = (struct room){rand_r(&seed) % 5, rand_r(&seed) % 5, rand_r(&seed) % 5};
+        w.room = (struct room){rand_r(&seed) % 5, rand_r(&seed) % 5, rand_r(&seed) % 5, false};
         fetch();
         for (size_t i = 0; i < w.rows.n_runs; i++)
             seen_runs[atoi(w.rows.runs[i].id)]++;
@@ -438,7 +438,7 @@ TEST(a_fetch_that_has_no_room_brings_nothing_and_loses_nothing)
     fetch();
     CHECK_INT(w.rows.n_runs + w.rows.n_tasks + w.rows.n_inbox, 0);
     CHECK(w.rows.more);
-    w.room = (struct room){9, 9, 9};
+    w.room = (struct room){9, 9, 9, false};
     fetch();
     CHECK_TEXT(fetched_runs(), "a");
     CHECK_INT(w.rows.n_tasks, 2);

@@ -15,7 +15,7 @@ open_store(void)
     struct clock clock = clock_fake(&w.now_us);
 
     at(SECONDS(0));
-    w.room = (struct room){100, 100, 100};
+    w.room = (struct room){100, 100, 100, false};
     OK(subject.open(&clock, &w.client, &w.err));
 }
 

@@ -223,7 +223,7 @@ draw_operation(void)
         draw_change(&o.changes[i]);
     }
     for (size_t i = 0; i < 8; i++)
-        o.rooms[i] = (struct room){1 + draw(6), 1 + draw(6), 1 + draw(6)};
+        o.rooms[i] = (struct room){1 + draw(6), 1 + draw(6), 1 + draw(6), false};
     if (o.op == OP_CLOCK)
         now_us += (int64_t)draw(15);
     return o;
@@ -321,6 +321,8 @@ make_write(struct side *s, struct change *c, uint32_t unit, struct write *w)
     case WRITE_INBOX_DELETE:
         w->inbox.no = has_run ? nth_inbox(s, run.no, c->nth) : 0;
         return w->inbox.no != 0;
+    case WRITE_HAND_OVER:
+        return false;
     case WRITE_CALM:
         w->partition = 1 + (int32_t)(c->nth % 3);
         return true;

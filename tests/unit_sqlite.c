@@ -85,7 +85,7 @@ cycle(struct store *s, int64_t worker, struct write *writes, size_t n, struct cu
                           .n_partitions = 1,
                           .writes = writes,
                           .n_writes = n};
-    struct room  room = {100, 100, 100};
+    struct room  room = {100, 100, 100, false};
     return s->ops->cycle(s, &batch, c, 1, &room, a, rows, err);
 }
 
@@ -327,7 +327,7 @@ TEST(a_value_that_is_refused_names_its_unit)
          .history = {.run_no = r.no, .execution = 1, .seq = 1, .events = "[]", .events_len = 2}},
         {.kind = WRITE_RUN, .unit = 7, .run = &r}};
     struct batch batch = {.worker = worker, .writes = w, .n_writes = 2};
-    struct room  room = {1, 1, 1};
+    struct room  room = {1, 1, 1, false};
     CHECK_INT(s->ops->cycle(s, &batch, &c, 1, &room, &a, &rows, &err), HF_REFUSED);
     CHECK_INT(batch.refused, 7);
     CHECK_INT(cycle(s, worker, w, 1, &c, &a, &rows, &err),
@@ -353,7 +353,7 @@ TEST(due_tasks_come_once_and_in_pages)
     for (int i = 0; i < 25; i++)
         CHECK_INT(enqueue(s, NULL, 2000000, &err), HF_OK);
     struct batch batch = {.worker = worker};
-    struct room  room = {10, 10, 10};
+    struct room  room = {10, 10, 10, false};
     CHECK_INT(s->ops->cycle(s, &batch, &c, 1, &room, &a, &rows, &err), HF_OK);
     CHECK_INT(rows.n_tasks, 0);
     CHECK_INT(rows.next_due_us, 2000000);
@@ -541,7 +541,7 @@ use_all(struct arena *a, struct err *err)
     struct rows           rows = {0};
     struct cursor         c = {.partition = 1};
     struct pending        pending;
-    struct room           room = {50, 50, 50};
+    struct room           room = {50, 50, 50, false};
     int64_t               worker = 0;
     size_t                n, bad;
     struct submit         items[] = {

@@ -139,7 +139,7 @@ TEST(a_fetch_that_runs_out_of_memory_moves_no_cursor)
     size_t                n;
     int64_t               worker = 0;
     struct cursor         cursor = {.partition = 1};
-    struct room           room = {9, 9, 9};
+    struct room           room = {9, 9, 9, false};
     struct rows           rows;
     int                   rc = HF_NOMEM;
     struct submit         item = {.kind = SUBMIT_START, .id = "a", .name = "wf", .cls = 1};

@@ -47,7 +47,10 @@ hf_tk_attempt(const hf_tk *tk)
 int
 hf_tk_cancelled(const hf_tk *tk)
 {
-    return atomic_load_explicit(&tk->job->cancelled, memory_order_relaxed);
+    const struct job *job = tk->job;
+    return atomic_load_explicit(&job->cancelled, memory_order_relaxed) ||
+           (job->lease_until_us &&
+            atomic_load_explicit(job->lease_until_us, memory_order_relaxed) < clock_steady_us());
 }
 
 const char *

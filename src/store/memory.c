@@ -12,12 +12,6 @@
 
 #include "base/mem.h"
 
-static struct memory_store *
-memory_of(struct store *s)
-{
-    return (struct memory_store *)s;
-}
-
 struct memory_db *
 db_lock(struct store *s)
 {
@@ -32,11 +26,42 @@ db_unlock(struct memory_db *db)
     pthread_mutex_unlock(&db->mutex);
 }
 
+/* The worker that a change is news for: what is new in its partitions or may be claimed again, and
+ * partitions that it was given. 0: all of them (nobody's partitions); -1: nobody. */
+static int64_t
+concerned(const struct memory_db *db, const struct change *c)
+{
+    const struct partition *p = c->is, *was = c->was;
+
+    if (c->is == NULL)
+        return -1;
+    if (c->table == PARTITIONS)
+        return was && was->owner == p->owner ? -1 : p->owner;
+    bool is_new = (c->table == RUNS || c->table == TASKS || c->table == INBOX) && c->was == NULL;
+    if (!is_new && c->table != AGAIN)
+        return -1;
+    p = db_partition(db, row_partition(*(const int64_t *)c->is));
+    return p && p->owner ? p->owner : -1;
+}
+
+static bool
+is_hinted(const struct memory_db *db, int64_t worker)
+{
+    if (db->partitions_a_queue == 0)
+        return true;
+    for (size_t i = 0; i < db->n_changes; i++) {
+        int64_t who = concerned(db, &db->changes[i]);
+        if (who == 0 || who == worker)
+            return true;
+    }
+    return false;
+}
+
 void
 db_hint(struct memory_db *db, const struct store *but)
 {
     for (struct memory_store *m = db->connections; m; m = m->next)
-        if (&m->store != but)
+        if (&m->store != but && is_hinted(db, m->worker))
             eventfd_write(m->hint, 1);
 }
 
@@ -79,163 +104,14 @@ memory_info(struct store *s, struct arena *a, struct store_info *out, struct err
     int               rc = HF_OK;
 
     *out = (struct store_info){.kind = "memory"};
-    if (db->owner) {
+    if (db->partitions_a_queue && db->tables[WORKERS].n) {
+        out->owner = arena_printf(a, "%zu workers", db->tables[WORKERS].n);
+        if (out->owner == NULL)
+            rc = err_nomem(err);
+    } else if (db->owner) {
         out->owner = arena_printf(a, "worker %lld of this process", (long long)db->last_worker);
         if (out->owner == NULL)
             rc = err_nomem(err);
-    }
-    db_unlock(db);
-    return rc;
-}
-
-/* ---- ownership */
-
-static int
-count_crash(struct memory_db *db, int64_t now_us, struct err *err)
-{
-    struct worker_row *last = db_find(db, WORKERS, &(struct worker_row){.id = db->last_worker});
-
-    EACH(db, PARTITIONS, struct partition, p)
-    {
-        struct partition row = *p;
-        if (last && !db_is_listed(last->queues, row.queue))
-            continue;
-        row.crashes++;
-        row.crashed_us = now_us;
-        TRY(db_put(db, PARTITIONS, &row, err));
-    }
-    EACH(db, RUNS, struct run_row, run)
-    {
-        struct run_row row = *run;
-        if (!row.claimed)
-            continue;
-        row.crashes++;
-        row.claimed = false;
-        TRY(db_put(db, RUNS, &row, err));
-    }
-    EACH(db, TASKS, struct task_row, task)
-    {
-        struct task_row row = *task;
-        if (!row.claimed)
-            continue;
-        row.crashes++;
-        row.claimed = false;
-        TRY(db_put(db, TASKS, &row, err));
-    }
-    return HF_OK;
-}
-
-static int
-join(struct memory_store *m, const struct worker_self *self, struct err *err)
-{
-    struct memory_db *db = m->db;
-    int64_t           now_us = clock_now_us(&m->store.clock);
-    char              host[256] = "";
-    struct worker_row last = {.id = db->last_worker}, row = {.id = db->last_worker + 1,
-                                                             .name = self->name,
-                                                             .host = host,
-                                                             .pid = getpid(),
-                                                             .queues = self->queues,
-                                                             .handlers = self->handlers,
-                                                             .since_us = now_us};
-
-    gethostname(host, sizeof(host) - 1);
-    if (!db->has_left)
-        TRY(count_crash(db, now_us, err));
-    TRY(db_drop(db, WORKERS, &last, err));
-    return db_put(db, WORKERS, &row, err);
-}
-
-/* What the worker owns: whatever is of its queues. */
-static int
-owned(struct memory_db *db, const char *queues, struct arena *a, struct partition_row **out,
-      size_t *n, struct err *err)
-{
-    struct partition_row *rows = arena_alloc(a, db->tables[PARTITIONS].n * sizeof(*rows));
-    size_t                count = 0;
-
-    if (rows == NULL)
-        return err_nomem(err);
-    EACH(db, PARTITIONS, struct partition, p)
-    {
-        if (!db_is_listed(queues, p->queue))
-            continue;
-        const char *queue = arena_strdup(a, p->queue);
-        if (queue == NULL)
-            return err_nomem(err);
-        rows[count++] = (struct partition_row){(int32_t)p->id, queue, p->crashes, p->crashed_us};
-    }
-    *out = rows;
-    *n = count;
-    return HF_OK;
-}
-
-static int
-acquire(struct memory_store *m, const struct worker_self *self, int64_t *worker, struct arena *a,
-        struct partition_row **out, size_t *n, struct err *err)
-{
-    struct memory_db *db = m->db;
-
-    if (*worker) {
-        TRY(memory_fence(db, *worker, err));
-        return owned(db, self->queues, a, out, n, err);
-    }
-    if (db->owner)
-        return err_set(err, HF_OWNED, "worker %lld of this process owns the queues",
-                       (long long)db->last_worker);
-    db_begin(db);
-    int rc = join(m, self, err);
-    if (rc == HF_OK)
-        rc = owned(db, self->queues, a, out, n, err);
-    if (rc) {
-        db_rollback(db);
-        return rc;
-    }
-    db_commit(db);
-    db->owner = m;
-    db->has_left = false;
-    *worker = ++db->last_worker;
-    return HF_OK;
-}
-
-static int
-memory_acquire(struct store *s, const struct worker_self *self, int64_t *worker, struct arena *a,
-               struct partition_row **out, size_t *n, struct err *err)
-{
-    struct memory_db *db = db_lock(s);
-    int               rc = acquire(memory_of(s), self, worker, a, out, n, err);
-    db_unlock(db);
-    return rc;
-}
-
-static int
-memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a,
-             struct census *out, struct err *err)
-{
-    struct memory_db *db = db_lock(s);
-    int               rc = memory_fence(db, worker, err);
-
-    (void)slots_free, (void)a;
-    if (out)
-        *out = (struct census){0};
-    db_unlock(db);
-    return rc;
-}
-
-static int
-memory_leave(struct store *s, int64_t worker, struct err *err)
-{
-    struct memory_db *db = db_lock(s);
-    int               rc = memory_fence(db, worker, err);
-
-    if (rc == HF_OK) {
-        db_begin(db);
-        rc = db_drop(db, WORKERS, &(struct worker_row){.id = worker}, err);
-        db_commit(db);
-    }
-    if (rc == HF_OK) {
-        db->has_left = true;
-        db->owner = NULL;
     }
     db_unlock(db);
     return rc;
@@ -331,9 +207,11 @@ static const struct store_ops memory_ops = {
     .info = memory_info,
     .acquire = memory_acquire,
     .renew = memory_renew,
+    .takeover = memory_takeover,
     .leave = memory_leave,
     .cycle = memory_cycle,
     .load = memory_load,
+    .load_tasks = memory_load_tasks,
     .wait = memory_wait,
     .tell_waiters = memory_tell_waiters,
 };
@@ -351,6 +229,7 @@ connect_to(struct memory_db *db, const struct clock *clock, struct store **out, 
         return err_set(err, HF_UNAVAILABLE, "eventfd: too many files are open");
     }
     m->store.ops = &memory_ops;
+    m->store.shared = db->partitions_a_queue > 0;
     if (clock)
         m->store.clock = *clock;
     m->db = db;
@@ -370,8 +249,8 @@ memory_clone(struct store *s, struct store **out, struct err *err)
     return HF_OK;
 }
 
-int
-memory_store_open(const struct clock *clock, struct store **out, struct err *err)
+static int
+open_new(const struct clock *clock, int partitions_a_queue, struct store **out, struct err *err)
 {
     struct memory_db  *db = mem_zalloc(sizeof(*db));
     pthread_condattr_t attr;
@@ -386,8 +265,9 @@ memory_store_open(const struct clock *clock, struct store **out, struct err *err
     pthread_cond_init(&db->ended, &attr);
     pthread_condattr_destroy(&attr);
     db->has_left = true;
+    db->partitions_a_queue = partitions_a_queue;
     db_begin(db);
-    int rc = db_partition_for(db, "default", &first, err);
+    int rc = db_partition_for(db, "default", NULL, &first, err);
     db_commit(db);
     if (rc == HF_OK)
         rc = connect_to(db, clock, out, err);
@@ -398,4 +278,17 @@ memory_store_open(const struct clock *clock, struct store **out, struct err *err
         mem_free(db);
     }
     return rc;
+}
+
+int
+memory_store_open(const struct clock *clock, struct store **out, struct err *err)
+{
+    return open_new(clock, 0, out, err);
+}
+
+int
+memory_store_open_shared(const struct clock *clock, int partitions_a_queue, struct store **out,
+                         struct err *err)
+{
+    return open_new(clock, partitions_a_queue < 1 ? 1 : partitions_a_queue, out, err);
 }

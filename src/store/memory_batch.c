@@ -99,6 +99,8 @@ static int
 write_inbox(struct memory_db *db, struct inbox_row row, const char *target, int64_t now_us,
             struct err *err)
 {
+    if (db->partitions_a_queue && row.run_no == 0 && row.task_no && target == NULL)
+        return db_add_inbox(db, &row, now_us, err);
     struct run_row *run = row.run_no ? db_run(db, row.run_no)
                           : target   ? db_run_by_id(db, target)
                                      : NULL;
@@ -135,6 +137,13 @@ write_start(struct memory_db *db, const struct write *w, int64_t now_us, struct 
     return db_add_inbox(db, &answer, now_us, err);
 }
 
+/* An exclusive store has but one worker, and does not say which. */
+static int64_t
+holder(const struct memory_db *db, const struct batch *batch, const struct task_row *task)
+{
+    return db->partitions_a_queue && task->claimed ? batch->worker : 0;
+}
+
 static int
 write_task_new(struct memory_db *db, struct batch *batch, const struct write *w, int64_t now_us,
                struct err *err)
@@ -144,15 +153,16 @@ write_task_new(struct memory_db *db, struct batch *batch, const struct write *w,
 
     if (task.id && db_find(db, TASK_IDS, &(struct name){.text = task.id}))
         return refuse(batch, w, err);
-    if (task.queue == NULL && run)
-        task.queue = run->queue;
-    TRY(db_add_task(db, &task, run ? row_stream(run->no) : STREAM_NORMAL, now_us, err));
+    task.holder = holder(db, batch, &task);
+    TRY(db_add_task(db, &task, task.queue == NULL && run ? row_partition(run->no) : 0,
+                    run ? row_stream(run->no) : STREAM_NORMAL, now_us, err));
     w->task->no = task.no;
     return HF_OK;
 }
 
 static int
-write_task(struct memory_db *db, const struct task_row *task, struct err *err)
+write_task(struct memory_db *db, const struct batch *batch, const struct task_row *task,
+           struct err *err)
 {
     struct task_row *old = db_find(db, TASKS, task), row;
 
@@ -162,6 +172,7 @@ write_task(struct memory_db *db, const struct task_row *task, struct err *err)
     row.attempt = task->attempt;
     row.run_at_us = task->run_at_us;
     row.claimed = task->claimed;
+    row.holder = holder(db, batch, task);
     row.crashes = task->crashes;
     row.error_name = task->error_name;
     row.error_message = task->error_message;
@@ -178,6 +189,7 @@ drop_task(struct memory_db *db, int64_t no, bool with_id, struct err *err)
         return HF_OK;
     if (old->id && with_id)
         TRY(db_drop(db, TASK_IDS, &(struct name){.text = old->id}, err));
+    TRY(db_drop(db, AGAIN, &(struct again){.task_no = no}, err));
     return db_drop(db, TASKS, old, err);
 }
 
@@ -235,7 +247,7 @@ write_one(struct memory_db *db, struct batch *batch, struct write *w, int64_t no
     case WRITE_TASK_NEW:
         return write_task_new(db, batch, w, now_us, err);
     case WRITE_TASK:
-        return write_task(db, w->task, err);
+        return write_task(db, batch, w->task, err);
     case WRITE_TASK_DELETE:
         return drop_task(db, w->task->no, true, err);
     case WRITE_DEAD:
@@ -247,6 +259,8 @@ write_one(struct memory_db *db, struct batch *batch, struct write *w, int64_t no
     case WRITE_CALM:
         return write_calm(db, w->partition, err);
     case WRITE_HAND_OVER:
+        if (db->partitions_a_queue)
+            return shared_hand_over(db, w, err);
         break;
     }
     return err_set(err, HF_INTERNAL, "write: no such kind: %u", w->kind);
@@ -259,10 +273,11 @@ makes_row(const struct write *w)
 }
 
 int
-memory_write(struct memory_db *db, struct batch *batch, int64_t now_us, struct err *err)
+memory_write(struct memory_store *m, struct batch *batch, int64_t now_us, struct err *err)
 {
-    int     rc = memory_fence(db, batch->worker, err);
-    int64_t makers = 0;
+    struct memory_db *db = m->db;
+    int64_t           makers = 0;
+    int rc = m->store.shared ? shared_fence(db, batch, err) : memory_fence(db, batch->worker, err);
 
     db_begin(db);
     for (size_t i = 0; i < batch->n_writes; i++)
@@ -270,9 +285,11 @@ memory_write(struct memory_db *db, struct batch *batch, int64_t now_us, struct e
     for (size_t i = 0; i < batch->n_writes && rc == HF_OK; i++)
         rc = write_one(db, batch, &batch->writes[i], now_us, err);
     db->last_seq = db->seq_before + makers;
-    if (rc == HF_OK)
+    if (rc == HF_OK) {
+        db_hint(db, &m->store);
         db_commit(db);
-    else
+    } else {
         db_rollback(db);
+    }
     return rc;
 }

@@ -1,7 +1,7 @@
 /*
  * The memory store's cycle: the batch, then the fetch. A cursor keeps the last number read of each
- * stream, and the last (time, number) read of what comes due; a row is delivered by one of them and
- * never by both.
+ * stream, the last (time, number) read of what comes due, and how far released claims have been
+ * read; a row is delivered by one of them and never by two.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 struct fetch {
     struct memory_db *db;
-    int64_t           now_us;
+    int64_t           now_us, worker;
     struct picks      runs, due, tasks, inbox;
     size_t            runs_left, tasks_left, inbox_left;
     bool              more;
@@ -75,19 +75,69 @@ is_after(int64_t time_us, int64_t no, int64_t than_us, int64_t than_no)
     return time_us > than_us || (time_us == than_us && no > than_no);
 }
 
-/* In the delayed stream only what the due position has passed is delivered here. */
+/* Not what another worker executes. */
+static bool
+is_ours(const struct fetch *f, const struct task_row *task)
+{
+    return !task->claimed || task->holder == 0 || task->holder == f->worker;
+}
+
+/* A task that begins at once. In the delayed stream: that the due position has passed. */
+static bool
+is_wanted_task(const struct fetch *f, const struct cursor *c, const struct task_row *task)
+{
+    if (!is_ours(f, task))
+        return false;
+    return row_stream(task->no) == STREAM_DELAYED
+               ? !is_after(task->run_at_us, task->no, c->due_task_us, c->due_task_no)
+               : task->run_at_us == 0;
+}
+
+static bool
+is_again(struct memory_db *db, const struct task_row *task)
+{
+    return db_find(db, AGAIN, &(struct again){.task_no = task->no}) != NULL;
+}
+
 static void
 fetch_tasks(struct fetch *f, struct cursor *c, int stream)
 {
     const struct task_row *task;
 
     while ((task = next_of(f->db, TASKS, c->partition, stream, &c->task[stream]))) {
-        bool wanted = stream == STREAM_DELAYED
-                          ? !is_after(task->run_at_us, task->no, c->due_task_us, c->due_task_no)
-                          : task->run_at_us == 0;
-        if (wanted && !take(f, &f->tasks_left, &f->tasks, task))
+        if (!is_again(f->db, task) && is_wanted_task(f, c, task) &&
+            !take(f, &f->tasks_left, &f->tasks, task))
             break;
         c->task[stream] = task->no;
+    }
+}
+
+/* The next released claim of the partition. */
+static const struct again *
+next_again(struct memory_db *db, const struct cursor *c)
+{
+    const struct again *next = NULL;
+
+    EACH(db, AGAIN, struct again, row)
+    {
+        if (row_partition(row->task_no) == c->partition && row->seq > c->again &&
+            (next == NULL || row->seq < next->seq))
+            next = row;
+    }
+    return next;
+}
+
+static void
+fetch_again(struct fetch *f, struct cursor *c)
+{
+    const struct again *next;
+
+    while ((next = next_again(f->db, c))) {
+        const struct task_row *task =
+            db_find(f->db, TASKS, &(struct task_row){.no = next->task_no});
+        if (task && is_wanted_task(f, c, task) && !take(f, &f->tasks_left, &f->tasks, task))
+            break;
+        c->again = next->seq;
     }
 }
 
@@ -166,7 +216,7 @@ fetch_due_tasks(struct fetch *f, struct cursor *c)
 
     EACH(f->db, TASKS, struct task_row, task)
     {
-        if (row_partition(task->no) == c->partition &&
+        if (row_partition(task->no) == c->partition && is_ours(f, task) &&
             (task->run_at_us || row_stream(task->no) == STREAM_DELAYED) &&
             is_after(task->run_at_us, task->no, c->due_task_us, c->due_task_no))
             picks_add(&found, task);
@@ -215,6 +265,7 @@ fetch_partition(struct fetch *f, struct cursor *c, const struct room *room)
         fetch_tasks(f, c, stream);
     }
     fetch_tasks(f, c, STREAM_DELAYED);
+    fetch_again(f, c);
     fetch_due_runs(f, c);
     fetch_due_tasks(f, c);
     fetch_inbox(f, c);
@@ -222,10 +273,11 @@ fetch_partition(struct fetch *f, struct cursor *c, const struct room *room)
 
 /* The answer, or none: cursors move only if all of it could be copied. */
 static int
-fetch(struct memory_db *db, int64_t now_us, struct cursor *cursors, size_t n_cursors,
+fetch(struct memory_store *m, int64_t now_us, struct cursor *cursors, size_t n_cursors,
       const struct room *room, struct arena *a, struct rows *out, struct err *err)
 {
-    struct fetch   f = {.db = db, .now_us = now_us, .next_due_us = NEVER_US};
+    struct memory_db *db = m->db;
+    struct fetch   f = {.db = db, .now_us = now_us, .worker = m->worker, .next_due_us = NEVER_US};
     struct rows    rows = {.now_us = now_us};
     struct cursor *moved = arena_alloc(a, (n_cursors ? n_cursors : 1) * sizeof(*moved));
     size_t         fresh = 0;
@@ -250,7 +302,8 @@ fetch(struct memory_db *db, int64_t now_us, struct cursor *cursors, size_t n_cur
     }
     rows.more = f.more;
     rows.next_due_us = f.next_due_us;
-    rows.partitions = (uint32_t)db->tables[PARTITIONS].n;
+    rows.partitions =
+        m->store.shared ? shared_news(db, m->worker) : (uint32_t)db->tables[PARTITIONS].n;
     *out = rows;
     return HF_OK;
 }
@@ -264,17 +317,17 @@ memory_cycle(struct store *s, struct batch *batch, struct cursor *cursors, size_
     int               rc = HF_OK;
 
     *out = (struct rows){.now_us = now_us, .next_due_us = NEVER_US};
-    if (batch && batch->n_writes == 0)
+    if (batch && batch->worker)
+        memory_of(s)->worker = batch->worker;
+    if (batch && batch->n_writes == 0 && !s->shared)
         rc = memory_fence(db, batch->worker, err);
     if (batch && batch->n_writes) {
-        rc = memory_write(db, batch, now_us, err);
-        if (rc == HF_OK) {
-            db_hint(db, s);
+        rc = memory_write(memory_of(s), batch, now_us, err);
+        if (rc == HF_OK)
             pthread_cond_broadcast(&db->ended);
-        }
     }
     if (rc == HF_OK && n_cursors &&
-        fetch(db, now_us, cursors, n_cursors, room, a, out, err) != HF_OK) {
+        fetch(memory_of(s), now_us, cursors, n_cursors, room, a, out, err) != HF_OK) {
         if (batch == NULL || batch->n_writes == 0)
             rc = err->code;
         out->more = true;

@@ -197,6 +197,11 @@ memory_workers(struct store *s, struct arena *a, struct worker_row **out, size_t
     struct memory_db *db = db_lock(s);
     struct picks      picks = {0};
 
+    if (s->shared) {
+        int code = shared_census(db, clock_now_us(&s->clock), a, out, n, err);
+        db_unlock(db);
+        return code;
+    }
     EACH(db, WORKERS, struct worker_row, worker)
     {
         picks_add(&picks, worker);
@@ -285,6 +290,23 @@ memory_load(struct store *s, const int64_t *nos, size_t n, struct arena *a, stru
             pick_history(db, run->no, run->execution, &picks);
             rc = picks_take(&picks, HISTORY, a, &out[i].history, &out[i].n_history, err);
         }
+    }
+    db_unlock(db);
+    return rc;
+}
+
+int
+memory_load_tasks(struct store *s, const int64_t *nos, size_t n, struct arena *a,
+                  struct task_row *out, struct err *err)
+{
+    struct memory_db *db = db_lock(s);
+    int               rc = HF_OK;
+
+    for (size_t i = 0; rc == HF_OK && i < n; i++) {
+        struct task_row *task = db_find(db, TASKS, &(struct task_row){.no = nos[i]});
+        out[i] = (struct task_row){0};
+        if (task)
+            rc = db_copy(TASKS, task, a, &out[i], err);
     }
     db_unlock(db);
     return rc;

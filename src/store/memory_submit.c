@@ -23,28 +23,60 @@ db_next_no(struct memory_db *db, int32_t partition, int stream)
     return row_no(partition, stream, ++db->last_seq);
 }
 
-int
-db_partition_for(struct memory_db *db, const char *queue, int32_t *id, struct err *err)
+struct partition *
+db_partition(const struct memory_db *db, int32_t id)
 {
-    struct partition fresh = {.id = (int64_t)db->tables[PARTITIONS].n + 1,
-                              .queue = queue ? queue : "default"};
+    return db_find(db, PARTITIONS, &(struct partition){.id = id});
+}
 
+/* All of a queue's partitions are made at once, so they lie side by side. */
+static int
+make_queue(struct memory_db *db, const char *queue, int n, int32_t *first, struct err *err)
+{
+    struct partition p = {.id = (int64_t)db->tables[PARTITIONS].n, .queue = queue};
+
+    *first = (int32_t)p.id + 1;
+    for (int i = 0; i < n; i++) {
+        p.id++;
+        p.moved = ++db->last_moved;
+        TRY(db_put(db, PARTITIONS, &p, err));
+    }
+    return HF_OK;
+}
+
+static uint32_t
+hash(const char *text)
+{
+    uint32_t h = 2166136261u;
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 16777619u;
+    return h ^ h >> 15;
+}
+
+int
+db_partition_for(struct memory_db *db, const char *queue, const char *row_id, int32_t *id,
+                 struct err *err)
+{
+    int     n = db->partitions_a_queue ? db->partitions_a_queue : 1;
+    int32_t first = 0;
+
+    if (queue == NULL)
+        queue = "default";
     EACH(db, PARTITIONS, struct partition, p)
     {
-        if (strcmp(p->queue, fresh.queue) == 0) {
-            *id = (int32_t)p->id;
-            return HF_OK;
-        }
+        if (first == 0 && strcmp(p->queue, queue) == 0)
+            first = (int32_t)p->id;
     }
-    TRY(db_put(db, PARTITIONS, &fresh, err));
-    *id = (int32_t)fresh.id;
+    if (first == 0)
+        TRY(make_queue(db, queue, n, &first, err));
+    *id = first + (int32_t)((row_id ? hash(row_id) : (uint32_t)++db->last_even) % (uint32_t)n);
     return HF_OK;
 }
 
 static const char *
 queue_of(const struct memory_db *db, int32_t partition)
 {
-    struct partition *p = db_find(db, PARTITIONS, &(struct partition){.id = partition});
+    struct partition *p = db_partition(db, partition);
     return p ? p->queue : NULL;
 }
 
@@ -61,7 +93,7 @@ db_add_run(struct memory_db *db, struct submit *start, const struct run_row *par
     struct run_row run = parent_fields ? *parent_fields : (struct run_row){0};
     int32_t        partition;
 
-    TRY(db_partition_for(db, start->queue, &partition, err));
+    TRY(db_partition_for(db, start->queue, start->id, &partition, err));
     run.no = db_next_no(db, partition, immediate_stream(start->cls));
     run.id = start->id;
     run.workflow = start->name;
@@ -82,21 +114,21 @@ db_add_run(struct memory_db *db, struct submit *start, const struct run_row *par
 int
 db_add_inbox(struct memory_db *db, struct inbox_row *row, int64_t now_us, struct err *err)
 {
-    row->no = db_next_no(db, row_partition(row->run_no), 0);
+    row->no = db_next_no(db, row_partition(row->run_no ? row->run_no : row->task_no), 0);
     if (row->time_us == 0)
         row->time_us = now_us;
     return db_put(db, INBOX, row, err);
 }
 
-/* task->queue says where it goes; task->no and what depends on the time are set. */
+/* Partition 0: task->queue says where it goes. task->no and what depends on the time are set. */
 int
-db_add_task(struct memory_db *db, struct task_row *task, int stream, int64_t now_us,
-            struct err *err)
+db_add_task(struct memory_db *db, struct task_row *task, int32_t partition, int stream,
+            int64_t now_us, struct err *err)
 {
     struct task_row row = *task;
-    int32_t         partition;
 
-    TRY(db_partition_for(db, row.queue, &partition, err));
+    if (partition == 0)
+        TRY(db_partition_for(db, row.queue, row.id, &partition, err));
     if (row.created_us == 0)
         row.created_us = now_us;
     if (row.run_at_us <= now_us)
@@ -198,7 +230,7 @@ submit_enqueue(struct memory_db *db, struct submit *item, int64_t now_us, struct
 
     if (item->id && db_find(db, TASK_IDS, &(struct name){.text = item->id}))
         return err_set(err, HF_EXISTS, "task %s: the id is taken", item->id);
-    TRY(db_add_task(db, &task, item->cls, now_us, err));
+    TRY(db_add_task(db, &task, 0, item->cls, now_us, err));
     item->no = task.no;
     return HF_OK;
 }
@@ -236,7 +268,7 @@ submit_to_dead(struct memory_db *db, struct submit *item, int64_t now_us, struct
                             .queue = dead->queue,
                             .opts = dead->opts,
                             .created_us = dead->created_us};
-    TRY(db_add_task(db, &task, row_stream(dead->no), now_us, err));
+    TRY(db_add_task(db, &task, 0, row_stream(dead->no), now_us, err));
     item->no = task.no;
     return HF_OK;
 }
@@ -277,8 +309,8 @@ memory_submit(struct store *s, struct submit *items, size_t n, size_t *bad, stru
     }
     if (rc == HF_OK) {
         db->last_seq = db->seq_before + (int64_t)n;
-        db_commit(db);
         db_hint(db, NULL);
+        db_commit(db);
     } else {
         db_rollback(db);
     }

@@ -81,6 +81,7 @@ static const struct shape shapes[TABLES] = {
                  4,
                  {AT(struct worker_row, name), AT(struct worker_row, host),
                   AT(struct worker_row, queues), AT(struct worker_row, handlers)}},
+    [AGAIN] = {compare_no, sizeof(struct again), 0, {0}},
 };
 #undef AT
 
@@ -103,6 +104,7 @@ copy_in(const struct shape *shape, const void *row)
         struct history_row history;
         struct worker_row  worker;
         struct partition   partition;
+        struct again       again;
         struct name        name;
     } from;
     size_t size = shape->size;

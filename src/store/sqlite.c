@@ -57,9 +57,11 @@ static const struct store_ops ops = {
     .info = sqlite_info,
     .acquire = sqlite_acquire,
     .renew = sqlite_renew,
+    .takeover = sqlite_takeover,
     .leave = sqlite_leave,
     .cycle = sqlite_cycle,
     .load = sqlite_load,
+    .load_tasks = sqlite_load_tasks,
     .wait = sqlite_wait,
     .tell_waiters = sqlite_tell_waiters,
 };

@@ -201,12 +201,15 @@ int sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
 int sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
                  struct census *out, struct err *err);
+int sqlite_takeover(struct store *base, int64_t worker, int64_t dead, struct err *err);
 int sqlite_leave(struct store *base, int64_t worker, struct err *err);
 int sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, struct err *err);
 int sqlite_cycle(struct store *base, struct batch *batch, struct cursor *cursors, size_t n_cursors,
                  const struct room *room, struct arena *a, struct rows *out, struct err *err);
 int sqlite_load(struct store *base, const int64_t *nos, size_t n, struct arena *a,
                 struct loaded *out, struct err *err);
+int sqlite_load_tasks(struct store *base, const int64_t *nos, size_t n, struct arena *a,
+                      struct task_row *out, struct err *err);
 int sqlite_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *err);
 int sqlite_wait_result(struct store *base, const char *id, const char *token, int64_t deadline_us,
                        struct arena *a, struct run_row *out, struct err *err);

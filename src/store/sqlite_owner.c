@@ -232,6 +232,15 @@ sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a
     return HF_OK;
 }
 
+/* The next one that joins has everything. */
+int
+sqlite_takeover(struct store *base, int64_t worker, int64_t dead, struct err *err)
+{
+    (void)worker;
+    return err_set(err, HF_NOT_FOUND, "%s: worker %lld: nothing to take over",
+                   sqlite_of(base)->path, (long long)dead);
+}
+
 int
 sqlite_leave(struct store *base, int64_t worker, struct err *err)
 {

@@ -296,3 +296,30 @@ sqlite_load(struct store *base, const int64_t *nos, size_t n, struct arena *a, s
     sqlite_rollback(s);
     return rc;
 }
+
+static int
+load_task(struct sqlite *s, int64_t no, struct arena *a, struct task_row *out, struct err *err)
+{
+    sqlite3_stmt *q = sql_get(s, SQL_task_by_no, err);
+    *out = (struct task_row){0};
+    if (q == NULL)
+        return err->code;
+    bind_int(q, 1, no);
+    int rc = one_row(s, q, SHAPE_TASK, a, out, err);
+    return rc == HF_NOT_FOUND ? HF_OK : rc;
+}
+
+int
+sqlite_load_tasks(struct store *base, const int64_t *nos, size_t n, struct arena *a,
+                  struct task_row *out, struct err *err)
+{
+    struct sqlite *s = sqlite_of(base);
+    int            rc = HF_OK;
+    TRY(sqlite_begin_read(s, err));
+    for (size_t i = 0; i < n && rc == HF_OK; i++)
+        rc = load_task(s, nos[i], a, &out[i], err);
+    if (rc == HF_OK)
+        return sqlite_commit(s, err);
+    sqlite_rollback(s);
+    return rc;
+}

@@ -380,6 +380,7 @@ struct cursor {
     int64_t inbox;
     int64_t due_task_us, due_task_no; /* due rows have been read up to here */
     int64_t due_run_us, due_run_no;
+    int64_t again; /* released claims have been read up to here, where they have an order */
 };
 
 /* A fetch that has gathered so much is cut off like one that has no room, but for the memory store.
@@ -555,6 +556,9 @@ int store_open(const char *url, const struct clock *clock, struct store **out, s
 int
 sqlite_store_open(const char *path, const struct clock *clock, struct store **out, struct err *err);
 int memory_store_open(const struct clock *clock, struct store **out, struct err *err);
+/* A shared one: the model of a store with several workers. */
+int memory_store_open_shared(const struct clock *clock, int partitions_a_queue, struct store **out,
+                             struct err *err);
 
 /*
  * Fault injection, for tests: wraps inner (and owns it). Before each verb that touches the store

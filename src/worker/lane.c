@@ -61,63 +61,10 @@ lane_close(struct lane *l, int64_t deadline_us)
     mem_free(l->units);
     mem_free(l->reload);
     mem_free(l->cursors);
-    mem_free(l->partitions);
-}
-
-/* Cursors of partitions that were owned before stay as they are. */
-static int
-set_partitions(struct lane *l, const struct partition_row *rows, size_t n, struct err *err)
-{
-    struct cursor *cursors = mem_zalloc((n + 1) * sizeof(*cursors));
-    int32_t       *ids = mem_alloc((n + 1) * sizeof(*ids));
-
-    if (cursors == NULL || ids == NULL) {
-        mem_free(cursors);
-        mem_free(ids);
-        return err_nomem(err);
-    }
-    l->careful = false;
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = cursors[i].partition = rows[i].id;
-        l->careful = l->careful || rows[i].crashes > 0;
-        for (size_t k = 0; k < l->n_partitions; k++)
-            if (l->partitions[k] == rows[i].id)
-                cursors[i] = l->cursors[k];
-    }
-    mem_free(l->cursors);
-    mem_free(l->partitions);
-    l->cursors = cursors;
-    l->partitions = ids;
-    l->n_partitions = n;
-    return HF_OK;
-}
-
-int
-lane_acquire(struct lane *l, const char *handlers, struct err *err)
-{
-    struct worker_self self = {
-        .queues = l->opt.queues, .handlers = handlers, .lease_us = l->opt.lease_us};
-    struct arena          a = {0};
-    struct partition_row *rows = NULL;
-    size_t                n = 0;
-    int rc = l->store->ops->acquire(l->store, &self, &l->worker, &a, &rows, &n, err);
-
-    if (rc == HF_OK)
-        rc = set_partitions(l, rows, n, err);
-    if (rc) {
-        arena_release(&a);
-        return rc;
-    }
-    arena_release(&l->partition_arena);
-    l->partition_arena = a;
-    l->partition_rows = rows;
-    l->partitions_seen = l->opt.queues ? l->partitions_now : (uint32_t)n;
-    l->fetch_wanted = true;
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].crashes > 0)
-            log_event(l->log, LOG_WARNING, "careful", "queue=%s crashes=%d", rows[i].queue,
-                      rows[i].crashes);
-    return HF_OK;
+    mem_free(l->parts);
+    mem_free(l->touched);
+    mem_free(l->read_inbox);
+    map_release(&l->inbox);
 }
 
 int64_t
@@ -133,7 +80,8 @@ lane_is_quiet(const struct lane *l)
 {
     return l->n_turns == 0 && l->handed.count == 0 && l->slow.count == 0 && l->waiting.count == 0 &&
            l->finished.count == 0 && l->to_claim.count == 0 && l->suspects.count == 0 &&
-           l->ready == NULL && l->dirty == NULL && l->n_units == 0;
+           l->ready == NULL && l->dirty == NULL && l->n_units == 0 && l->n_parting == 0 &&
+           l->n_read_inbox == 0;
 }
 
 static int64_t
@@ -169,11 +117,27 @@ lane_deadline_us(const struct lane *l)
 }
 
 void
-lane_note_no_worker(struct lane *l, const char *kind, const char *name, int version)
+lane_note_no_worker(struct lane *l, int64_t no, const char *kind, const char *name, int version)
 {
     enum { NOTES_MAX = 20 };
+    struct buf   what = {0};
+    struct part *part = lane_part(l, no);
+
     if (l->n_no_worker++ < NOTES_MAX)
         log_event(l->log, LOG_WARNING, "no_worker", "%s=%s version=%d", kind, name, version);
+    if (strcmp(kind, "task") == 0)
+        registry_put_task(&what, name);
+    else
+        registry_put_workflow(&what, name, version);
+    bool known = what.failed || part == NULL || what.len >= sizeof(l->stuck[0].what);
+    for (size_t i = 0; i < l->n_stuck && !known; i++)
+        known = l->stuck[i].partition == part->row.id && strcmp(l->stuck[i].what, what.data) == 0;
+    if (!known && l->n_stuck < STUCK_MAX) {
+        struct stuck *stuck = &l->stuck[l->n_stuck++];
+        stuck->partition = part->row.id;
+        memcpy(stuck->what, what.data, what.len + 1);
+    }
+    buf_release(&what);
 }
 
 static int
@@ -196,9 +160,8 @@ recover(struct lane *l, const struct err *err)
     log_event(l->log, LOG_WARNING, "memory_dropped", "code=%s message=%s", err_name(err->code),
               err->text);
     lane_drop_all(l, true);
-    for (size_t i = 0; i < l->n_partitions; i++)
-        l->cursors[i] = (struct cursor){.partition = l->partitions[i]};
-    l->fetch_wanted = true;
+    lane_reset_cursors(l);
+    l->own_again = l->store->shared; /* a partition may have gone with that commit */
 }
 
 static int
@@ -226,7 +189,9 @@ lane_round(struct lane *l, bool *idle, struct err *err)
 
     l->n_rounds++;
     l->batch_waits = false;
-    int rc = do_round(l, &did, err);
+    int rc = l->own_again ? lane_acquire(l, l->handlers, err) : HF_OK;
+    if (rc == HF_OK)
+        rc = do_round(l, &did, err);
     *idle = !did;
     if ((rc == HF_UNAVAILABLE || rc == HF_NOMEM) && l->batch_waits)
         return rc; /* nothing was stored, nothing has changed: the next round tries again */

@@ -8,6 +8,9 @@
  *   cycle    one commit, then a fetch; what is durable begins  lane_commit.c
  *   rows     new runs, tasks, inbox rows become lives and jobs lane_fetch.c
  *
+ * On a shared store partitions come (lane_parts.c) and are handed over (lane_part.c), and work
+ * reaches over to what others own (lane_far.c).
+ *
  * While the commit is under way slots go on, and what becomes ready goes into the next: the commits
  * clock themselves.
  *
@@ -72,9 +75,8 @@ struct live {
     struct old_run        *old_runs;
     struct job            *recorded; /* results that the next commit stores; linked by next */
     bool                   reload;   /* with forget: read it again soon */
-    bool            doomed;     /* memory is in doubt: forgotten when it comes back from its slot */
-    bool            restart;    /* WRITE_RESTART is due */
-    int64_t         inbox_seen; /* rows up to here were taken when it was read again */
+    bool            doomed;  /* memory is in doubt: forgotten when it comes back from its slot */
+    bool            restart; /* WRITE_RESTART is due */
     int             stored_status;
     int64_t         stored_wake_us;
     bool            stored_claimed;
@@ -96,7 +98,25 @@ struct unit {
     struct live *live;
     struct job  *job;
     bool         claims; /* the job's claim: it starts when this is stored */
+    bool         keeps;  /* the job goes on: only its row was written */
 };
+
+/* A partition that this lane owns. */
+struct part {
+    struct partition_row row;      /* texts in the lane's partition_arena */
+    int64_t              since_us; /* steady clock: it is ours since then */
+    bool                 parting;  /* it is about to be handed over: nothing begins in it */
+    bool                 going;    /* ... by the batch under way */
+    int64_t              to;       /* to this worker */
+};
+
+/* Work that this program has no handler for. */
+struct stuck {
+    int32_t partition;
+    char what[HF_ID_SIZE + 32]; /* as in a worker's handlers: "task:charge", "workflow:order@2" */
+};
+
+enum { STUCK_MAX = 64, PARTITION_WORDS = 32768 / 64 };
 
 struct job_list {
     struct job *head, *tail;
@@ -104,22 +124,26 @@ struct job_list {
 };
 
 struct lane {
-    struct store         *store;
-    struct registry      *registry;
-    const struct log     *log;
-    struct lane_opt       opt;
-    struct pool          *pool; /* NULL with inline slots */
-    int64_t               worker;
-    struct cursor        *cursors;
-    int32_t              *partitions;
-    struct partition_row *partition_rows; /* texts in partition_arena */
-    size_t                n_partitions;
-    uint32_t              partitions_seen; /* in the store at the last acquire */
-    struct arena          partition_arena;
-    bool                  careful; /* owners have died here lately */
+    struct store     *store;
+    struct registry  *registry;
+    const struct log *log;
+    struct lane_opt   opt;
+    struct pool      *pool; /* NULL with inline slots */
+    int64_t           worker;
+    const char       *handlers; /* of the last acquire */
+    struct part      *parts;    /* owned, by id */
+    struct cursor    *cursors;  /* of each */
+    size_t            n_parts, n_parting;
+    uint64_t          owned[PARTITION_WORDS]; /* bits of the partitions in parts */
+    uint32_t          partitions_seen;        /* in the store at the last acquire */
+    struct arena      partition_arena;
+    bool              careful; /* owners have died here lately */
+    int32_t          *touched; /* partitions that the batch under way changes rows in */
+    size_t            n_touched;
 
     struct map   lives; /* run.no → struct live */
     struct map   rows;  /* task row no → struct job: rows that are in memory */
+    struct map   inbox; /* inbox row no → the lane: taken, and not deleted yet */
     struct live *ready, **ready_end;
     struct live *dirty, **dirty_end;
     struct live *lru_head, *lru_tail; /* waiting runs, least recent first */
@@ -160,6 +184,7 @@ struct lane {
     int64_t  retry_at_us; /* steady: the store was not available until then */
     int      backoff_ms;
     bool     fetch_wanted, more, stopping;
+    bool     own_again;      /* it is not sure any more what is ours */
     bool     batch_waits;    /* the store did not take the batch: it is kept for the next round */
     uint32_t partitions_now; /* in the store, as the last fetch said */
     bool (*stop_wanted)(void *arg); /* asked while the store is not available */
@@ -170,14 +195,26 @@ struct lane {
     size_t ended_in_batch;
     /* counters, for tests and the log */
     uint64_t n_commits, n_turns_run, n_jobs_run, n_rounds;
+
+    struct stuck stuck[STUCK_MAX];
+    size_t       n_stuck;
+    int64_t     *read_inbox; /* rows that nobody needs: the next commit deletes them */
+    size_t       n_read_inbox, size_read_inbox;
+    size_t       n_held;       /* jobs with slots whose row is in a partition of another worker */
+    int64_t      held_seen_us; /* steady: they were looked at */
 };
 
 int lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
               const struct lane_opt *opt, struct err *err);
 void lane_close(struct lane *l, int64_t deadline_us); /* forgets all; the store stays open */
 
-/* Takes or refreshes ownership. HF_OWNED. */
+/* Takes or refreshes ownership. HF_OWNED, HF_STALE. */
 int lane_acquire(struct lane *l, const char *handlers, struct err *err);
+/* The lease was lost and everything with it: joins anew. What slots are doing goes on, and its
+ * results are offered again if its runs come back. */
+int lane_rejoin(struct lane *l, const char *handlers, struct err *err);
+/* Begins to hand a partition over; it has gone when the lane does not own it any more. */
+void lane_part_with(struct lane *l, int32_t partition, int64_t to);
 
 /* One round. *idle: nothing was done and nothing can be done before the store or a slot says so. */
 int lane_round(struct lane *l, bool *idle, struct err *err);
@@ -188,6 +225,36 @@ int64_t lane_now_us(const struct lane *l);   /* lower bound of the store's time 
 
 /* ---- between the files of the lane ---- */
 
+/* lane_parts.c: which partitions are ours */
+static inline bool
+lane_owns(const struct lane *l, int64_t no)
+{
+    int32_t p = row_partition(no);
+    return l->owned[p / 64] >> (p % 64) & 1;
+}
+struct part *lane_part(const struct lane *l, int64_t no); /* NULL: not ours */
+bool         lane_is_parting(const struct lane *l, int64_t no);
+bool         lane_is_careful(const struct lane *l, int64_t no);
+void         lane_reset_cursors(struct lane *l);
+void         lane_lose_part(struct lane *l, int32_t partition);
+/* The partitions that the batch under way changes rows in, for the fence. */
+int lane_touch(struct lane *l, struct err *err);
+
+/* lane_part.c: handing over */
+int  lane_prepare_parting(struct lane *l, struct err *err); /* at the beginning of a batch */
+int  lane_add_parting(struct lane *l, struct err *err);     /* at its end */
+void lane_parted(struct lane *l);                           /* stored: forgets what was there */
+
+/* lane_far.c: rows and runs of others */
+/* How a job has ended, for the owner of its row or of its run. */
+int add_far_finished(struct lane *l, struct job *job, struct err *err);
+int add_far_result(struct lane *l, struct job *job, struct err *err);
+int lane_take_far(struct lane *l, const struct inbox_row *row, struct err *err);
+/* A call whose row is not in memory is to stop. */
+int live_stop_sent(struct lane *l, struct live *live, struct call *c, struct err *err);
+int lane_watch_held(struct lane *l, struct err *err);
+int lane_read_inbox(struct lane *l, int64_t no, struct err *err); /* it goes with the next commit */
+
 /* lane_live.c: runs in memory */
 int  live_add(struct lane *l, const struct run_row *row, struct live **out, struct err *err);
 void live_free(struct lane *l, struct live *live); /* l may be NULL: it is in no table any more */
@@ -197,7 +264,7 @@ void live_dirty(struct lane *l, struct live *live);         /* to be looked at b
 void live_weigh(struct lane *l, struct live *live);         /* counts its bytes anew */
 void live_park(struct lane *l, struct live *live);          /* stored and waiting: may be evicted */
 struct extra *live_extra(struct live *live, uint32_t kind); /* NULL: out of memory */
-void          live_drop_extras(struct live *live);
+void          live_drop_extras(struct lane *l, struct live *live);
 void live_give_up_rows(struct lane *l, struct live *live); /* extras, and jobs that wait for them */
 /* An event from outside for an idle live; says what is to be done next. */
 int live_record(struct lane *l, struct live *live, const struct event *e, struct err *err);
@@ -253,7 +320,6 @@ int job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t
                      struct err *err);
 /* Store time of the next attempt after one that failed; 0: that was the last. */
 int64_t job_retry_at_us(const struct lane *l, const struct job *job);
-bool    lane_is_careful(const struct lane *l, int64_t no);
 /* The next one that is back from a slot; NULL: none. */
 struct node *lane_next_back(struct stack *done, struct node **back);
 
@@ -269,15 +335,21 @@ void job_list_remove(struct job_list *list, struct job *job);
 struct job *job_list_take(struct job_list *list);
 
 /* lane_batch.c, lane_commit.c, lane_fetch.c */
-int lane_build(struct lane *l, struct err *err);
-int lane_commit(struct lane *l, bool *did, struct err *err);
-int lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
+int           lane_build(struct lane *l, struct err *err);
+struct unit  *add_unit(struct lane *l, struct live *live, struct job *job);  /* NULL: no memory */
+struct write *add_write(struct lane *l, uint32_t kind);                      /* to the last unit */
+struct write *add_job_write(struct lane *l, struct job *job, uint32_t kind); /* a unit of one */
+int           add_message_read(struct lane *l, int64_t inbox_no, struct err *err); /* 0: none */
+int           lane_commit(struct lane *l, bool *did, struct err *err);
+int           lane_take_rows(struct lane *l, struct rows *rows, struct err *err);
 /* Reads runs into memory that are not there; those that have ended or are not found stay away. */
 int lane_load(struct lane *l, const int64_t *nos, size_t n, struct err *err);
 /* All of memory is in doubt. keep: results that may not have been stored are offered again. */
 void lane_drop_all(struct lane *l, bool keep);
-/* Says in the log that there is work without a handler; not for ever. */
-void lane_note_no_worker(struct lane *l, const char *kind, const char *name, int version);
+/* There is work in row `no` without a handler: said in the log, but not for ever, and kept so that
+ * the partition may be handed to a worker that has one. */
+void
+lane_note_no_worker(struct lane *l, int64_t no, const char *kind, const char *name, int version);
 /* An inbox row for a run that is in memory or not. */
 int         lane_take_inbox(struct lane *l, const struct inbox_row *row, struct err *err);
 struct room lane_room(const struct lane *l);

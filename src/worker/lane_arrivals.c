@@ -23,6 +23,16 @@ delete_row(struct live *live, int64_t no, struct err *err)
     return HF_OK;
 }
 
+static int
+delete_inbox(struct live *live, int64_t no, struct err *err)
+{
+    struct extra *x = live_extra(live, WRITE_INBOX_DELETE);
+    if (x == NULL)
+        return err_nomem(err);
+    x->write.inbox.no = no;
+    return HF_OK;
+}
+
 void
 live_unmake_row(struct live *live, struct job *job)
 {
@@ -95,6 +105,10 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
         if (rc == HF_OK && job->row.no)
             rc = delete_row(live, job->row.no, err);
     }
+    if (rc == HF_OK && job->inbox_no) {
+        rc = delete_inbox(live, job->inbox_no, err);
+        job->inbox_no = 0;
+    }
     if (wanted && !again_us && rc == HF_OK) { /* kept until it is stored: a commit may get lost */
         job->call = NULL;
         job->next = live->recorded;
@@ -131,16 +145,6 @@ live_take_due(struct lane *l, struct live *live, struct err *err)
 /* ---- the inbox ---- */
 
 static int
-delete_inbox(struct live *live, int64_t no, struct err *err)
-{
-    struct extra *x = live_extra(live, WRITE_INBOX_DELETE);
-    if (x == NULL)
-        return err_nomem(err);
-    x->write.inbox.no = no;
-    return HF_OK;
-}
-
-static int
 take_child(struct lane *l, struct live *live, const struct inbox_row *row, struct err *err)
 {
     struct call *c = row->aux == live->run.row.execution ? run_find(&live->run, row->name) : NULL;
@@ -156,6 +160,29 @@ take_child(struct lane *l, struct live *live, const struct inbox_row *row, struc
     } else {
         e.code = row->code == HF_FAILED ? 0 : row->code;
         e.error_name = row->key;
+        e.message = row->payload;
+    }
+    return live_record(l, live, &e, err);
+}
+
+/* How a task ended whose row was another worker's. */
+static int
+take_result(struct lane *l, struct live *live, const struct inbox_row *row, struct err *err)
+{
+    struct call *c = row->aux == live->run.row.execution ? run_find(&live->run, row->name) : NULL;
+    struct event e = {
+        .kind = row->code == HF_OK ? EVENT_DONE : EVENT_ERROR,
+        .ref = row->name,
+        .attempts = row->attempt > 1 ? row->attempt : 0,
+        .time_ms = lane_now_us(l) / US_PER_MS,
+    };
+    if (c == NULL || c->closed)
+        return HF_OK;
+    if (row->code == HF_OK) {
+        e.output = row->payload;
+    } else {
+        e.code = row->code == HF_FAILED ? 0 : row->code;
+        e.error_name = row->key ? row->key : row->code == HF_CANCELLED ? "cancelled" : "failed";
         e.message = row->payload;
     }
     return live_record(l, live, &e, err);
@@ -243,6 +270,8 @@ take_inbox(struct lane *l, struct live *live, const struct inbox_row *row, struc
         return live_continue(l, live, row, err);
     case INBOX_CHILD:
         return take_child(l, live, row, err);
+    case INBOX_RESULT:
+        return take_result(l, live, row, err);
     default:
         log_event(l->log, LOG_WARNING, "inbox_unknown", "run=%s kind=%d", live->run.row.id,
                   row->kind);
@@ -325,6 +354,9 @@ live_arrive(struct lane *l, struct live *live, int kind, const struct inbox_row 
 {
     bool later = live->place != LIVE_IDLE || live->arrivals || live->forget ||
                  (live->ended && inbox && inbox->kind == INBOX_REPLACE);
+
+    if (inbox && !map_put(&l->inbox, inbox->no, l))
+        return err_nomem(err);
     if (!later)
         return take(l, live, kind, inbox, job, err);
     int rc = keep(live, kind, inbox, job, err);
@@ -358,6 +390,8 @@ live_forget_arrivals(struct lane *l, struct live *live)
         next = a->next;
         if (a->job)
             lane_forget_job(l, a->job);
+        else if (a->kind == ARRIVE_INBOX)
+            map_remove(&l->inbox, a->inbox.no);
         arena_release(&a->arena);
         mem_free(a);
     }
@@ -378,6 +412,8 @@ lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err)
     for (struct arrival *a = list, *next; a; a = next) {
         next = a->next;
         struct live *live = map_get(&l->lives, no);
+        if (a->kind == ARRIVE_INBOX)
+            map_remove(&l->inbox, a->inbox.no);
         if (rc == HF_OK && a->kind == ARRIVE_INBOX)
             rc = lane_take_inbox(l, &a->inbox, err);
         else if (rc == HF_OK && live)

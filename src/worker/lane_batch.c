@@ -12,7 +12,7 @@
 
 enum { UNITS_MAX = 4000, CALM_AFTER_S = 600 };
 
-static struct write *
+struct write *
 add_write(struct lane *l, uint32_t kind)
 {
     if (l->n_writes == l->size_writes) {
@@ -28,7 +28,7 @@ add_write(struct lane *l, uint32_t kind)
     return w;
 }
 
-static struct unit *
+struct unit *
 add_unit(struct lane *l, struct live *live, struct job *job)
 {
     if (l->n_units == l->size_units) {
@@ -44,7 +44,7 @@ add_unit(struct lane *l, struct live *live, struct job *job)
 }
 
 /* A unit of one write for a job; NULL, and no unit, when memory is out. */
-static struct write *
+struct write *
 add_job_write(struct lane *l, struct job *job, uint32_t kind)
 {
     if (add_unit(l, NULL, job) == NULL)
@@ -57,23 +57,55 @@ add_job_write(struct lane *l, struct job *job, uint32_t kind)
     return w;
 }
 
+/* The message that told of it goes in the same unit. */
+int
+add_message_read(struct lane *l, int64_t inbox_no, struct err *err)
+{
+    struct write *w = inbox_no ? add_write(l, WRITE_INBOX_DELETE) : NULL;
+
+    if (inbox_no && w == NULL)
+        return err_nomem(err);
+    if (w)
+        w->inbox = (struct inbox_row){.no = inbox_no};
+    return HF_OK;
+}
+
+static int
+add_messages_read(struct lane *l, struct err *err)
+{
+    for (; l->n_read_inbox > 0; l->n_read_inbox--) {
+        if (add_unit(l, NULL, NULL) == NULL)
+            return err_nomem(err);
+        TRY(add_message_read(l, l->read_inbox[l->n_read_inbox - 1], err));
+    }
+    return HF_OK;
+}
+
 /* A task that was claimed and has not begun: as if it had not been claimed. */
 static int
 add_released(struct lane *l, struct job *job, struct err *err)
 {
+    if (!lane_owns(l, job->row.no))
+        return add_far_finished(l, job, err);
     if (add_job_write(l, job, WRITE_TASK) == NULL)
         return err_nomem(err);
     job->row.claimed = false;
-    return HF_OK;
+    return add_message_read(l, job->inbox_no, err);
 }
 
-/* A standalone task that has ended: gone, tried again, or a dead letter. */
+/* A standalone task that has ended: gone, tried again, or a dead letter. One that a run of another
+ * worker has called tells it; one whose row is another's tells that. */
 static int
 add_finished(struct lane *l, struct job *job, struct err *err)
 {
     if (job->released)
         return add_released(l, job, err);
-    int64_t  again_us = job->code == HF_OK ? 0 : job_retry_at_us(l, job);
+    if (!lane_owns(l, job->row.no))
+        return add_far_finished(l, job, err);
+    bool    wanted = !(job->far_run_no && atomic_load(&job->cancelled));
+    int64_t again_us = job->code != HF_OK && wanted ? job_retry_at_us(l, job) : 0;
+    if (job->far_run_no && again_us == 0)
+        return add_far_result(l, job, err);
     uint32_t kind = job->code == HF_OK ? WRITE_TASK_DELETE : again_us ? WRITE_TASK : WRITE_DEAD;
 
     if (add_job_write(l, job, kind) == NULL)
@@ -85,7 +117,7 @@ add_finished(struct lane *l, struct job *job, struct err *err)
         job->row.crashes = 0;
     job->row.error_name = job->error_name;
     job->row.error_message = job->error_message;
-    return HF_OK;
+    return add_message_read(l, job->inbox_no, err);
 }
 
 static int
@@ -207,14 +239,17 @@ waits_for_turn(const struct lane *l, const struct live *live)
 {
     const struct run_row *row = &live->run.row;
     return live->wants_turn && live->listed_ready && !live->ended && !live->forget &&
-           !l->stopping && live->workflow && row->status != RUN_PAUSED &&
-           row->status != RUN_BLOCKED && row->crashes == 0 && !row->claimed;
+           !l->stopping && live->workflow && !lane_is_parting(l, row->no) &&
+           row->status != RUN_PAUSED && row->status != RUN_BLOCKED && row->crashes == 0 &&
+           !row->claimed;
 }
 
 int
 lane_build(struct lane *l, struct err *err)
 {
     l->n_writes = l->n_units = 0;
+    TRY(lane_prepare_parting(l, err));
+    TRY(add_messages_read(l, err));
     while (l->n_units < UNITS_MAX && l->finished.head) {
         TRY(add_finished(l, l->finished.head, err));
         job_list_take(&l->finished);
@@ -241,8 +276,8 @@ lane_build(struct lane *l, struct err *err)
         }
         TRY(add_live(l, live, err));
     }
-    for (size_t i = 0; l->careful && i < l->n_partitions; i++) {
-        struct partition_row *p = &l->partition_rows[i];
+    for (size_t i = 0; l->careful && i < l->n_parts; i++) {
+        struct partition_row *p = &l->parts[i].row;
         if (p->crashes == 0 || p->crashed_us + CALM_AFTER_S * US_PER_S > lane_now_us(l))
             continue;
         struct write *w = add_unit(l, NULL, NULL) ? add_write(l, WRITE_CALM) : NULL;
@@ -251,5 +286,6 @@ lane_build(struct lane *l, struct err *err)
         w->partition = p->id;
         p->crashes = 0;
     }
-    return HF_OK;
+    TRY(lane_add_parting(l, err));
+    return lane_touch(l, err);
 }

@@ -30,7 +30,7 @@ begin_extras(struct lane *l, struct live *live, struct err *err)
         if (job->handed_us == 0)
             lane_queue_job(l, job);
     }
-    live_drop_extras(live);
+    live_drop_extras(l, live);
     return HF_OK;
 }
 
@@ -68,6 +68,8 @@ dismiss(struct lane *l, struct live *live, struct err *err)
     live_drop(l, live);
     for (struct arrival *next; left; left = next) {
         next = left->next;
+        if (left->kind == ARRIVE_INBOX)
+            map_remove(&l->inbox, left->inbox.no);
         if (left->job)
             lane_forget_job(l, left->job);
         else if (rc == HF_OK && left->kind == ARRIVE_INBOX)
@@ -117,7 +119,7 @@ stored_live(struct lane *l, struct live *live, struct err *err)
     live_weigh(l, live);
     start_jobs(l, live);
     if (live->workflow == NULL) { /* nobody here can go on with it */
-        lane_note_no_worker(l, "workflow", r->row.workflow, r->row.version);
+        lane_note_no_worker(l, r->row.no, "workflow", r->row.workflow, r->row.version);
         live_drop(l, live);
         return HF_OK;
     }
@@ -133,6 +135,9 @@ static int
 after_commit(struct lane *l, struct err *err)
 {
     l->ended_in_batch = 0;
+    for (size_t i = 0; i < l->n_writes; i++)
+        if (l->writes[i].kind == WRITE_INBOX_DELETE)
+            map_remove(&l->inbox, l->writes[i].inbox.no);
     for (size_t i = 0; i < l->n_units; i++) {
         struct unit u = l->units[i];
         l->units[i] = (struct unit){0};
@@ -140,9 +145,10 @@ after_commit(struct lane *l, struct err *err)
             TRY(stored_live(l, u.live, err));
         else if (u.job && u.claims)
             job_list_put(&l->waiting, u.job);
-        else if (u.job)
+        else if (u.job && !u.keeps)
             lane_forget_job(l, u.job);
     }
+    lane_parted(l);
     if (l->ended_in_batch)
         l->store->ops->tell_waiters(l->store);
     if (l->n_writes)
@@ -220,21 +226,43 @@ back_off(struct lane *l, const struct err *err)
     return !(l->stop_wanted && l->stop_wanted(l->stop_arg));
 }
 
+/* Nothing new is read in partitions that are about to go. */
+static int
+store_cycle(struct lane *l, struct batch *batch, struct rows *rows, struct err *err)
+{
+    const struct store_ops *ops = l->store->ops;
+    struct room             room = lane_room(l);
+    size_t                  n = 0;
+
+    arena_reset(&l->rows_arena);
+    if (l->n_parting == 0)
+        return ops->cycle(l->store, batch, l->cursors, l->n_parts, &room, &l->rows_arena, rows,
+                          err);
+    struct cursor *staying = arena_alloc(&l->rows_arena, l->n_parts * sizeof(*staying));
+    if (staying == NULL)
+        return err_nomem(err);
+    for (size_t i = 0; i < l->n_parts; i++)
+        if (!l->parts[i].parting)
+            staying[n++] = l->cursors[i];
+    int rc = ops->cycle(l->store, batch, staying, n, &room, &l->rows_arena, rows, err);
+    n = 0;
+    for (size_t i = 0; i < l->n_parts; i++)
+        if (!l->parts[i].parting)
+            l->cursors[i] = staying[n++];
+    return rc;
+}
+
 /* One commit with its fetch, until it is stored. */
 static int
 cycle(struct lane *l, struct rows *rows, struct err *err)
 {
-    struct room room = lane_room(l);
-
     for (;;) {
         struct batch batch = {.worker = l->worker,
-                              .partitions = l->partitions,
-                              .n_partitions = l->n_partitions,
+                              .partitions = l->touched,
+                              .n_partitions = l->n_touched,
                               .writes = l->writes,
                               .n_writes = l->n_writes};
-        arena_reset(&l->rows_arena);
-        int rc = l->store->ops->cycle(l->store, &batch, l->cursors, l->n_partitions, &room,
-                                      &l->rows_arena, rows, err);
+        int          rc = store_cycle(l, &batch, rows, err);
         if (rc == HF_OK && l->backoff_ms)
             log_event(l->log, LOG_INFO, "store_back", "after_ms=%d", l->backoff_ms);
         if (rc == HF_OK)

@@ -54,6 +54,9 @@ live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err)
         } else if (c->kind == CALL_TASK && c->job) {
             atomic_store(&((struct job *)c->job)->cancelled,
                          1); /* it comes back through the done stack, begun or not */
+        } else if (c->kind == CALL_TASK && c->sent && l->store->shared) {
+            if (!c->listed)
+                TRY(live_stop_sent(l, live, c, err));
         } else if (c->kind == CALL_TASK) {
             TRY(live_call_cancelled(l, live, c, err));
         }

@@ -17,13 +17,15 @@ lane_room(const struct lane *l)
     size_t busy = l->lives.count - l->n_lru;
     size_t runs = busy < LIVES_MAX && l->n_jobs < l->opt.local_max / 2 ? LIVES_MAX - busy : 0;
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
+    size_t page = l->n_parts > 1 ? 2 * PAGE / l->n_parts + 1 : PAGE; /* of each partition */
     if (l->stopping)
-        return (struct room){0};
+        return (struct room){.patient = true};
     if (l->job_bytes + l->live_bytes > BYTES_MAX)
         runs = tasks = 0;
     return (struct room){.runs = runs < RUNS_PAGE ? runs : RUNS_PAGE,
-                         .tasks = tasks < PAGE ? tasks : PAGE,
-                         .inbox = PAGE};
+                         .tasks = tasks < page ? tasks : page,
+                         .inbox = PAGE,
+                         .patient = true};
 }
 
 /* ---- runs ---- */
@@ -53,16 +55,11 @@ take_left_behind(struct lane *l, struct live *live, struct err *err)
     struct arena      a = {0};
     struct inbox_row *rows = NULL;
     size_t            n = 0;
-    int64_t           read_to = 0;
 
-    for (size_t i = 0; i < l->n_partitions; i++)
-        if (l->partitions[i] == row_partition(live->run.row.no))
-            read_to = l->cursors[i].inbox;
     int rc = l->store->ops->inbox_list(l->store, live->run.row.no, &a, &rows, &n, err);
-    for (size_t i = 0; rc == HF_OK && i < n && rows[i].no <= read_to; i++) {
-        live->inbox_seen = rows[i].no;
-        rc = live_arrive(l, live, ARRIVE_INBOX, &rows[i], NULL, err);
-    }
+    for (size_t i = 0; rc == HF_OK && i < n; i++)
+        if (map_get(&l->inbox, rows[i].no) == NULL)
+            rc = live_arrive(l, live, ARRIVE_INBOX, &rows[i], NULL, err);
     arena_release(&a);
     return rc;
 }
@@ -73,7 +70,8 @@ add_loaded(struct lane *l, const struct loaded *loaded, struct err *err)
     struct live *live;
     struct err   why = {0};
 
-    if (!loaded->found || run_has_ended(loaded->run.status) || map_get(&l->lives, loaded->run.no))
+    if (!loaded->found || run_has_ended(loaded->run.status) || map_get(&l->lives, loaded->run.no) ||
+        !lane_owns(l, loaded->run.no))
         return HF_OK;
     TRY(live_add(l, &loaded->run, &live, err));
     live->workflow =
@@ -128,7 +126,7 @@ take_run(struct lane *l, const struct run_row *row, struct err *err)
     if (live == NULL && row->fresh) {
         const struct workflow *w = registry_find_workflow(l->registry, row->workflow, row->version);
         if (w == NULL) {
-            lane_note_no_worker(l, "workflow", row->workflow, row->version);
+            lane_note_no_worker(l, row->no, "workflow", row->workflow, row->version);
             return HF_OK;
         }
         TRY(live_add(l, row, &live, err));
@@ -203,7 +201,8 @@ lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *e
     return HF_OK;
 }
 
-/* The row of a called task. Without its run (it has ended) the row is only to be deleted. */
+/* The row of a called task. Without its run (it has ended) the row is only to be deleted; if the
+ * run is another worker's, that one is told of the end. */
 static int
 take_called(struct lane *l, const struct task_row *row, struct err *err)
 {
@@ -211,8 +210,14 @@ take_called(struct lane *l, const struct task_row *row, struct err *err)
     struct job  *job;
 
     if (registry_find_handler(l->registry, row->name) == NULL) {
-        lane_note_no_worker(l, "task", row->name, 0);
+        lane_note_no_worker(l, row->no, "task", row->name, 0);
         return HF_OK;
+    }
+    if (!lane_owns(l, row->run_no)) {
+        TRY(job_from_row(l, row, NULL, &job, err));
+        job->far_run_no = row->run_no;
+        job->run_no = 0;
+        return lane_start_row(l, NULL, job, err);
     }
     TRY(job_from_row(l, row, live ? live->run.row.id : NULL, &job, err));
     if (live)
@@ -233,7 +238,7 @@ take_task(struct lane *l, const struct task_row *row, struct err *err)
     if (row->run_no)
         return take_called(l, row, err);
     if (registry_find_handler(l->registry, row->name) == NULL) {
-        lane_note_no_worker(l, "task", row->name, 0);
+        lane_note_no_worker(l, row->no, "task", row->name, 0);
         return HF_OK;
     }
     TRY(job_from_row(l, row, NULL, &job, err));
@@ -265,15 +270,15 @@ lane_take_inbox(struct lane *l, const struct inbox_row *row, struct err *err)
 {
     struct live *live = map_get(&l->lives, row->run_no);
 
+    if (row->run_no == 0)
+        return lane_take_far(l, row, err);
     if (live == NULL) {
         TRY(lane_load(l, &row->run_no, 1, err));
         live = map_get(&l->lives, row->run_no);
     }
     if (live == NULL)
         return row->kind == INBOX_REPLACE ? replace_ended(l, row, err) : HF_OK;
-    if (row->no <= live->inbox_seen)
-        return HF_OK;
-    return live_arrive(l, live, ARRIVE_INBOX, row, NULL, err);
+    return map_get(&l->inbox, row->no) ? HF_OK : live_arrive(l, live, ARRIVE_INBOX, row, NULL, err);
 }
 
 /* Runs that the rows speak of and that are not in memory. */
@@ -294,10 +299,12 @@ load_missing(struct lane *l, const struct rows *rows, struct err *err)
     for (size_t i = 0; i < rows->n_due; i++)
         nos[n++] = rows->due[i].no;
     for (size_t i = 0; i < rows->n_tasks; i++)
-        if (rows->tasks[i].run_no && !map_get(&l->rows, rows->tasks[i].no))
+        if (rows->tasks[i].run_no && lane_owns(l, rows->tasks[i].run_no) &&
+            !map_get(&l->rows, rows->tasks[i].no))
             nos[n++] = rows->tasks[i].run_no;
     for (size_t i = 0; i < rows->n_inbox; i++)
-        nos[n++] = rows->inbox[i].run_no;
+        if (rows->inbox[i].run_no)
+            nos[n++] = rows->inbox[i].run_no;
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (map_get(&l->lives, nos[i]) || map_get(&seen, nos[i]))
@@ -368,6 +375,18 @@ drop_units(struct lane *l)
     l->n_units = l->n_writes = 0;
 }
 
+/* What has been taken may be read again, but for the messages that results waiting to be stored
+ * came with. Without memory for that a result is looked at twice, and the second is late. */
+static void
+forget_inbox(struct lane *l)
+{
+    map_release(&l->inbox);
+    l->n_read_inbox = 0;
+    for (struct job *job = l->finished.head; job; job = job->next)
+        if (job->inbox_no)
+            map_put(&l->inbox, job->inbox_no, l);
+}
+
 void
 lane_drop_all(struct lane *l, bool keep)
 {
@@ -391,4 +410,5 @@ lane_drop_all(struct lane *l, bool keep)
     if (!keep)
         drop_list(l, &l->finished);
     drop_units(l);
+    forget_inbox(l);
 }

@@ -17,22 +17,13 @@ lane_forget_job(struct lane *l, struct job *job)
 {
     if (job->row.no && map_get(&l->rows, job->row.no) == job)
         map_remove(&l->rows, job->row.no);
+    if (job->inbox_no)
+        map_remove(&l->inbox, job->inbox_no);
     if (l->suspect == job)
         l->suspect = NULL;
     l->n_jobs--;
     l->job_bytes -= job->bytes;
     job_free(job);
-}
-
-bool
-lane_is_careful(const struct lane *l, int64_t no)
-{
-    if (!l->careful)
-        return false;
-    for (size_t i = 0; i < l->n_partitions; i++)
-        if (l->partition_rows[i].id == row_partition(no))
-            return l->partition_rows[i].crashes > 0;
-    return false;
 }
 
 /* ---- to slots ---- */
@@ -232,6 +223,11 @@ give_up(struct lane *l, struct job *job)
 int
 lane_deliver(struct lane *l, struct job *job, struct err *err)
 {
+    if (!lane_owns(l, job->run_no)) { /* the partition went to another worker, with the run */
+        l->n_orphans -= job->call == NULL;
+        lane_forget_job(l, job);
+        return HF_OK;
+    }
     if (job->call == NULL) { /* its run left memory meanwhile */
         int rc = lane_load(l, &job->run_no, 1, err);
         if (rc) { /* it comes back once more */
@@ -312,6 +308,8 @@ abandon(struct lane *l, struct job *job, const char *name, const char *message, 
     copy->policy = job->policy;
     copy->policy.no_retry = arena_strdup(&copy->arena, job->policy.no_retry);
     copy->attempt = job->attempt;
+    copy->run_no = job->run_no;
+    copy->far_run_no = job->far_run_no;
     copy->code = HF_TIMEOUT;
     copy->final = final;
     copy->error_name = mem_strdup(name);
@@ -367,7 +365,7 @@ watch_timeouts(struct lane *l, struct job_list *list, int64_t now, struct err *e
         bool    deadline;
         int64_t up = time_up(l, job, now, &deadline);
         next = job->next;
-        if (up == NEVER_US)
+        if (up == NEVER_US || atomic_load(&job->begun_us) == JOB_WITHDRAWN)
             continue;
         if (up > now) {
             if (up < l->next_timeout_us)
@@ -397,7 +395,7 @@ watch_slow(struct lane *l, int64_t now, struct err *err)
         job->is_slow = true;
         job_list_put(&l->slow, job);
         if (live && job->row.no == 0 && !job->to_row && !live->ended)
-            TRY(job_to_row(l, live, job, atomic_load(&job->begun_us) != 0, err));
+            TRY(job_to_row(l, live, job, atomic_load(&job->begun_us) > 0, err));
     }
     return HF_OK;
 }
@@ -426,6 +424,7 @@ lane_watch_jobs(struct lane *l, struct err *err)
         return HF_OK;
     TRY(watch_slow(l, now, err));
     watch_lost(l, now);
+    TRY(lane_watch_held(l, err));
     if (now < l->next_timeout_us)
         return HF_OK;
     l->next_timeout_us = NEVER_US;

@@ -6,6 +6,17 @@
 
 enum { CACHE_BYTES = 128 * 1024 * 1024 };
 
+/* Messages that they were to delete are not pending any more: deleted, or to be read again. */
+void
+live_drop_extras(struct lane *l, struct live *live)
+{
+    for (struct extra *x = live->extras; l && x; x = x->next)
+        if (x->write.kind == WRITE_INBOX_DELETE)
+            map_remove(&l->inbox, x->write.inbox.no);
+    live->extras = NULL;
+    live->extras_end = &live->extras;
+}
+
 static void
 init_lists(struct live *live)
 {
@@ -120,10 +131,13 @@ live_free(struct lane *l, struct live *live)
             l->n_claimed_turns--;
         l->live_bytes -= live->bytes;
     }
+    live_drop_extras(l, live);
     live_free_old(live);
     live_forget_recorded(l, live);
     for (struct arrival *a = live->arrivals, *next; a; a = next) {
         next = a->next;
+        if (l && a->kind == ARRIVE_INBOX)
+            map_remove(&l->inbox, a->inbox.no);
         arena_release(&a->arena);
         mem_free(a);
     }
@@ -152,7 +166,7 @@ live_give_up_rows(struct lane *l, struct live *live)
         if (x->job->handed_us == 0) /* in no list: it waited for its row */
             lane_forget_job(l, x->job);
     }
-    live_drop_extras(live);
+    live_drop_extras(l, live);
 }
 
 /* Jobs of a run that leaves memory: those with slots go on, the others are forgotten. */
@@ -236,13 +250,6 @@ live_extra(struct live *live, uint32_t kind)
     return x;
 }
 
-void
-live_drop_extras(struct live *live)
-{
-    live->extras = NULL;
-    live->extras_end = &live->extras;
-}
-
 int
 live_record(struct lane *l, struct live *live, const struct event *e, struct err *err)
 {
@@ -288,5 +295,6 @@ live_replace_by_stub(struct lane *l, struct live *live, struct live *stub, struc
     leave_lru(l, live);
     orphan(l, &l->handed, live->run.row.no);
     orphan(l, &l->slow, live->run.row.no);
+    live_drop_extras(l, live);
     return map_put(&l->lives, stub->run.row.no, stub) ? HF_OK : err_nomem(err);
 }

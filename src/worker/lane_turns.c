@@ -94,6 +94,10 @@ lane_dispatch_turns(struct lane *l, bool *did)
         if (live->place != LIVE_IDLE || live->ended || !(live->wants_turn || live->wants_step) ||
             live->workflow == NULL || status == RUN_PAUSED || status == RUN_BLOCKED)
             continue;
+        if (lane_is_parting(l, live->run.row.no)) {
+            live_ready(l, live);
+            continue;
+        }
         if (live->run.row.crashes > 0 && l->suspect_live != live) {
             if (l->suspect || l->suspect_live) {
                 live_ready(l, live); /* one suspect at a time */

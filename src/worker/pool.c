@@ -142,10 +142,12 @@ do_job(struct slot *s, struct job *job)
         wait_for_lease(p);
         job->started_us = clock_steady_us();
     }
-    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) || atomic_load(&p->quiesce)) {
+    int64_t waits = 0;
+    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed) || atomic_load(&p->quiesce) ||
+        !atomic_compare_exchange_strong(&job->begun_us, &waits, job->started_us)) {
         job->code = HF_CANCELLED; /* not begun */
     } else {
-        atomic_store_explicit(&job->begun_us, job->started_us, memory_order_relaxed);
+        job->lease_until_us = &p->lease_until_us;
         job_execute(job, &s->arena);
         job->ended_us = clock_steady_us();
         int64_t took = job->ended_us - job->started_us;
@@ -243,6 +245,7 @@ pool_open(int slots, void (*execute_turn)(struct live *, struct slot *, bool), s
     pthread_cond_init(&p->turn_sleepers.cond, NULL);
     p->execute_turn = execute_turn;
     atomic_store(&p->start_until_us, INT64_MAX);
+    atomic_store(&p->lease_until_us, INT64_MAX);
     p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     p->tasks = ring_new();
     p->turns = ring_new();

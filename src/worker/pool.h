@@ -49,9 +49,10 @@ struct pool {
     _Atomic int     quiesce; /* jobs that have not begun go back as they are */
     _Atomic int     running; /* threads that have not ended */
     _Atomic int64_t
-                  start_until_us; /* steady clock: later nothing may start, the lease may be over */
-    struct slot **slots;
-    size_t        n_slots, n_turn_slots; /* task slots first */
+        start_until_us; /* steady clock: later nothing may start, the lease may be over */
+    _Atomic int64_t lease_until_us; /* steady clock: later handlers are told to stop, it is over */
+    struct slot   **slots;
+    size_t          n_slots, n_turn_slots; /* task slots first */
     void (*execute_turn)(struct live *live, struct slot *slot, bool may_step);
     struct clock      clock; /* the store\'s */
     const struct log *log;

@@ -1,8 +1,9 @@
 /*
- * hf_run: owns the store's queues with one lane until it is told to stop, has nothing left to do
- * (drain), or cannot go on. The lane runs in the caller's thread.
+ * hf_run: serves the store's queues with one lane until it is told to stop, has nothing left to do
+ * (drain), or cannot go on. The lane runs in the caller's thread; ownership.c says for which
+ * partitions.
  */
-#include "client/handle.h"
+#include "worker/worker.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -15,24 +16,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "worker/lane.h"
 
-enum { OWNER_POLL_MS = 250, RETRY_MS = 100, DRAIN_CHECK_MS = 100, RENEWALS_A_LEASE = 3 };
-
-struct worker {
-    hf             *h;
-    struct lane     lane;
-    struct lane_opt opt;
-    bool            drain;
-    struct store   *store;
-    struct buf      handlers;
-    int             stop_fd;   /* becomes readable by hf_stop */
-    int             signal_fd; /* -1 unless signals are handled */
-    int      wake_fd; /* an epoll of all that ends the lane\'s sleep: slots, stops, signals */
-    sigset_t old_mask;
-    int64_t  renewed_us, drain_check_us; /* steady */
-    int      told_owner;
-};
+enum { DRAIN_CHECK_MS = 100, RETRY_MS = 100 };
 
 /* ---- options ---- */
 
@@ -82,8 +67,8 @@ read_signals(struct worker *w)
     }
 }
 
-static int
-stops(struct worker *w)
+int
+worker_stops(struct worker *w)
 {
     read_signals(w);
     return atomic_load(&w->h->stops);
@@ -92,7 +77,7 @@ stops(struct worker *w)
 static bool
 stop_wanted(void *arg)
 {
-    return stops(arg) > 0;
+    return worker_stops(arg) > 0;
 }
 
 static int
@@ -135,49 +120,13 @@ close_stops(struct worker *w)
     }
 }
 
-/* ---- ownership ---- */
-
 /* Sleeps unless told to stop. */
-static void
-pause_ms(struct worker *w, int ms)
+void
+worker_pause_ms(struct worker *w, int ms)
 {
     struct pollfd fds[2] = {{.fd = w->stop_fd, .events = POLLIN},
                             {.fd = w->signal_fd, .events = POLLIN}};
     poll(fds, w->signal_fd >= 0 ? 2 : 1, ms);
-}
-
-/* Becomes the owner, waiting for another process that is. HF_CANCELLED: told to stop meanwhile. */
-static int
-acquire(struct worker *w, struct err *err)
-{
-    for (;;) {
-        int rc = lane_acquire(&w->lane, w->handlers.data, err);
-        if (rc != HF_OWNED)
-            return rc;
-        if (!w->told_owner++)
-            log_event(&w->h->log, LOG_INFO, "owner", "waiting=1 message=%s", err->text);
-        if (stops(w))
-            return HF_CANCELLED;
-        pause_ms(w, OWNER_POLL_MS);
-    }
-}
-
-static int
-renew(struct worker *w, struct err *err)
-{
-    struct lane *l = &w->lane;
-    int64_t      now = clock_steady_us();
-
-    if (now < w->renewed_us + w->opt.lease_us / RENEWALS_A_LEASE)
-        return HF_OK;
-    int rc = l->store->ops->renew(l->store, l->worker, (int)pool_free_slots(l->pool), NULL, NULL, err);
-    if (rc == HF_UNAVAILABLE)
-        return HF_OK; /* the commit says so too, and waits */
-    if (rc == HF_OK) {
-        w->renewed_us = now;
-        atomic_store(&l->pool->start_until_us, now + w->opt.lease_us * 2 / 3);
-    }
-    return rc;
 }
 
 /* ---- the loop ---- */
@@ -210,11 +159,10 @@ static int
 sleep_until_work(struct worker *w, struct err *err)
 {
     struct lane *l = &w->lane;
-    int64_t      deadline = lane_deadline_us(l),
-            renewal = w->renewed_us + w->opt.lease_us / RENEWALS_A_LEASE;
+    int64_t      deadline = lane_deadline_us(l), own = ownership_deadline_us(w);
 
-    if (renewal < deadline)
-        deadline = renewal;
+    if (own < deadline)
+        deadline = own;
     if (w->drain && w->drain_check_us > clock_steady_us() && w->drain_check_us < deadline)
         deadline = w->drain_check_us;
     if (!pool_lane_sleeps(l->pool))
@@ -223,7 +171,7 @@ sleep_until_work(struct worker *w, struct err *err)
     pool_lane_woke(l->pool);
     l->fetch_wanted = true;
     if (rc == HF_UNAVAILABLE) { /* as the next commit will say */
-        pause_ms(w, RETRY_MS);
+        worker_pause_ms(w, RETRY_MS);
         return HF_OK;
     }
     return rc;
@@ -243,18 +191,21 @@ serve(struct worker *w, struct err *err)
     for (;;) {
         bool idle, drained;
         int  rc;
-        if (stops(w))
+        if (worker_stops(w))
             return HF_OK;
-        TRY(renew(w, err));
-        rc = lane_round(l, &idle, err);
+        rc = ownership_tick(w, err);
+        if (rc == HF_OK)
+            rc = lane_round(l, &idle, err);
         if ((rc == HF_UNAVAILABLE || rc == HF_NOMEM) &&
-            !stops(w)) { /* the store or memory comes back */
-            pause_ms(w, RETRY_MS);
+            !worker_stops(w)) { /* the store or memory comes back */
+            worker_pause_ms(w, RETRY_MS);
+            continue;
+        }
+        if (rc == HF_STALE && w->store->shared) { /* nothing is ours any more, but we may go on */
+            TRY(ownership_rejoin(w, err));
             continue;
         }
         TRY(rc);
-        if (l->partitions_now != l->partitions_seen)
-            TRY(acquire(w, err));
         if (l->n_lost && too_many_lost(w))
             return err_set(
                 err, HF_INTERNAL,
@@ -289,13 +240,15 @@ wind_down(struct worker *w, struct err *err)
 
     l->stopping = true;
     atomic_store(&l->pool->quiesce, 1);
+    ownership_leave(w);
     for (;;) {
         int64_t now = clock_steady_us();
+        TRY(ownership_tick(w, err));
         TRY(lane_round(l, &idle, err));
-        if (l->handed.count + l->slow.count == 0 && l->n_turns == 0 && l->n_units == 0 &&
-            l->finished.count == 0 && idle)
+        if (l->n_parting == 0 && l->n_read_inbox == 0 && l->handed.count + l->slow.count == 0 &&
+            l->n_turns == 0 && l->n_units == 0 && l->finished.count == 0 && idle)
             return HF_OK;
-        if (!told && (now > begun + w->opt.grace_us || stops(w) > 1)) {
+        if (!told && (now > begun + w->opt.grace_us || worker_stops(w) > 1)) {
             told = now;
             cancel_running(&l->handed);
             cancel_running(&l->slow);
@@ -307,14 +260,13 @@ wind_down(struct worker *w, struct err *err)
             poll(&fd, 1, 50);
             pool_lane_woke(l->pool);
         }
-        TRY(renew(w, err));
     }
 }
 
 static int
 open_wake(struct worker *w, struct err *err)
 {
-    int fds[] = {w->lane.pool->wake_fd, w->stop_fd, w->signal_fd};
+    int fds[] = {w->lane.pool->wake_fd, w->stop_fd, w->signal_fd, ownership_fd(w)};
 
     w->wake_fd = epoll_create1(EPOLL_CLOEXEC);
     for (size_t i = 0; w->wake_fd >= 0 && i < sizeof(fds) / sizeof(fds[0]); i++) {
@@ -343,6 +295,7 @@ open_worker(struct worker *w, struct err *err)
     w->store->log = h->log;
     TRY(registry_describe(&h->registry, &w->handlers, err));
     TRY(lane_open(&w->lane, w->store, &h->registry, &h->log, &w->opt, err));
+    TRY(ownership_open(w, err));
     TRY(open_wake(w, err));
     w->lane.stop_wanted = stop_wanted;
     w->lane.stop_arg = w;
@@ -353,14 +306,12 @@ open_worker(struct worker *w, struct err *err)
 static int
 work(struct worker *w, struct err *err)
 {
-    int rc = acquire(w, err);
+    int rc = ownership_join(w, err);
     if (rc == HF_CANCELLED)
         return HF_OK;
     TRY(rc);
-    w->renewed_us = 0;
-    TRY(renew(w, err));
     log_event(&w->h->log, LOG_INFO, "started", "pid=%d slots=%d partitions=%zu", (int)getpid(),
-              w->opt.slots, w->lane.n_partitions);
+              w->opt.slots, w->lane.n_parts);
     rc = serve(w, err);
     struct err late = {0};
     int        rc2 = rc == HF_STALE || rc == HF_CORRUPT ? HF_OK : wind_down(w, &late);
@@ -397,6 +348,7 @@ hf_run(hf *h, const hf_worker_opt *opt)
                                          w->lane.abandoned.count + w->lane.n_lost +
                                          w->lane.n_lost_turns >
                                      0;
+    ownership_close(w);
     if (w->lane.store)
         lane_close(&w->lane, clock_steady_us() + (stuck ? 100 * US_PER_MS : 5 * US_PER_S));
     bool in_use = w->lane.pool != NULL; /* slots that do not come back still use it */

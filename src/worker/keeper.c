@@ -1,0 +1,232 @@
+/* The keeper's thread. */
+#include "worker/keeper.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { RENEWALS_A_LEASE = 3, RETRY_US = 200 * US_PER_MS, AFTER_EXPIRY_US = 20 * US_PER_MS };
+
+struct keeper {
+    pthread_t              thread;
+    struct store          *store;
+    struct pool           *pool;
+    const struct log      *log;
+    int64_t                lease_us;
+    int                    kick_fd, view_fd;
+    _Atomic int            stopping, leaving;
+    _Atomic int64_t        worker;
+    _Atomic(struct view *) fresh;
+    /* the thread's */
+    int64_t served;    /* the worker whose lease it keeps */
+    int64_t asked_us;  /* steady clock: the last renewal that did well was asked for then */
+    int64_t steady_us; /* there was no gap since then */
+};
+
+void
+view_free(struct view *v)
+{
+    if (v == NULL)
+        return;
+    arena_release(&v->arena);
+    mem_free(v);
+}
+
+static void
+publish(struct keeper *k, struct view *v)
+{
+    struct view *unseen = atomic_exchange(&k->fresh, NULL);
+    if (unseen) {
+        v->took_over = v->took_over || unseen->took_over;
+        v->stale = v->stale || unseen->stale;
+    }
+    view_free(unseen);
+    atomic_store(&k->fresh, v);
+    eventfd_write(k->view_fd, 1);
+}
+
+/* ---- one look */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes over from those whose lease is over. A renewal that is due goes first. */
+static void
+judge(struct keeper *k, struct view *v)
+{
+    struct err err = {0};
+
+    for (size_t i = 0; i < v->census.n_workers; i++) {
+        const struct worker_row *w = &v->census.workers[i];
+        if (w->id == k->served || w->expires_us > v->census.now_us)
+            continue;
+        if (clock_steady_us() > k->asked_us + k->lease_us / 2)
+            return;
+        int rc = k->store->ops->takeover(k->store, k->served, w->id, &err);
+        if (rc == HF_OK) {
+            v->took_over = true;
+            log_event(k->log, LOG_WARNING, "takeover", "from=%lld host=%s pid=%lld",
+                      (long long)w->id, w->host ? w->host : "", (long long)w->pid);
+        } else if (rc != HF_NOT_FOUND) {
+            log_event(k->log, LOG_WARNING, "takeover_failed", "from=%lld message=%s",
+                      (long long)w->id, err.text);
+        }
+    }
+}
+
+/* When to look again: for the lease, or as soon as that of another is over. */
+static int64_t
+next_look(const struct keeper *k, const struct view *v)
+{
+    int64_t now = clock_steady_us(), at = k->asked_us + k->lease_us / RENEWALS_A_LEASE;
+
+    for (size_t i = 0; i < v->census.n_workers; i++) {
+        const struct worker_row *w = &v->census.workers[i];
+        int64_t over = v->asked_us + (w->expires_us - v->census.now_us) + AFTER_EXPIRY_US;
+        if (w->id == k->served)
+            continue;
+        if (over < k->steady_us + k->lease_us)
+            over = k->steady_us + k->lease_us;
+        at = earlier(at, over > now ? over : now + RETRY_US);
+    }
+    return at;
+}
+
+static int64_t
+look(struct keeper *k)
+{
+    struct err   err = {0};
+    int64_t      worker = atomic_load(&k->worker), now = clock_steady_us();
+    int          free_slots = atomic_load(&k->leaving) ? -1 : (int)pool_free_slots(k->pool);
+    struct view *v = worker ? mem_zalloc(sizeof(*v)) : NULL;
+
+    if (v == NULL)
+        return now + (worker ? RETRY_US : US_PER_S);
+    if (worker != k->served || now > k->asked_us + k->lease_us)
+        k->steady_us = now;
+    k->served = worker;
+    v->asked_us = now;
+    int rc = k->store->ops->renew(k->store, worker, free_slots, &v->arena, &v->census, &err);
+    if (rc == HF_STALE) {
+        v->stale = true;
+        atomic_compare_exchange_strong(&k->worker, &worker, 0);
+        publish(k, v);
+        return now + US_PER_S;
+    }
+    if (rc != HF_OK) {
+        k->steady_us = now;
+        view_free(v);
+        return now + RETRY_US;
+    }
+    k->asked_us = now;
+    atomic_store(&k->pool->start_until_us, now + k->lease_us * 2 / 3);
+    atomic_store(&k->pool->lease_until_us, now + k->lease_us);
+    if (now >= k->steady_us + k->lease_us)
+        judge(k, v);
+    int64_t next = next_look(k, v);
+    publish(k, v);
+    return next;
+}
+
+static void *
+keep(void *arg)
+{
+    struct keeper *k = arg;
+    int64_t        next = 0;
+
+    pthread_setname_np(pthread_self(), "holdfast-keeper");
+    while (!atomic_load(&k->stopping)) {
+        eventfd_t     kicks;
+        int64_t       left_us = next - clock_steady_us();
+        struct pollfd fd = {.fd = k->kick_fd, .events = POLLIN};
+        if (left_us > 0)
+            poll(&fd, 1, (int)(left_us / US_PER_MS) + 1);
+        eventfd_read(k->kick_fd, &kicks);
+        if (!atomic_load(&k->stopping))
+            next = look(k);
+    }
+    return NULL;
+}
+
+/* ---- for the lane */
+
+int
+keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const struct log *log,
+            struct keeper **out, struct err *err)
+{
+    struct keeper *k = mem_zalloc(sizeof(*k));
+    sigset_t       all, old;
+
+    if (k == NULL) {
+        store->ops->close(store);
+        return err_nomem(err);
+    }
+    *k = (struct keeper){.store = store, .pool = pool, .lease_us = lease_us, .log = log};
+    k->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    k->view_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = k->kick_fd < 0 || k->view_fd < 0 ? -1 : pthread_create(&k->thread, NULL, keep, k);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc) {
+        k->thread = 0;
+        keeper_close(k);
+        return err_set(err, HF_UNAVAILABLE, "no thread for the lease");
+    }
+    *out = k;
+    return HF_OK;
+}
+
+void
+keeper_close(struct keeper *k)
+{
+    if (k == NULL)
+        return;
+    atomic_store(&k->stopping, 1);
+    if (k->kick_fd >= 0)
+        eventfd_write(k->kick_fd, 1);
+    if (k->thread)
+        pthread_join(k->thread, NULL);
+    if (k->kick_fd >= 0)
+        close(k->kick_fd);
+    if (k->view_fd >= 0)
+        close(k->view_fd);
+    view_free(atomic_load(&k->fresh));
+    k->store->ops->close(k->store);
+    mem_free(k);
+}
+
+void
+keeper_serve(struct keeper *k, int64_t worker)
+{
+    atomic_store(&k->worker, worker);
+    eventfd_write(k->kick_fd, 1);
+}
+
+void
+keeper_kick(struct keeper *k, bool leaving)
+{
+    if (leaving)
+        atomic_store(&k->leaving, 1);
+    eventfd_write(k->kick_fd, 1);
+}
+
+struct view *
+keeper_take(struct keeper *k)
+{
+    eventfd_t n;
+    eventfd_read(k->view_fd, &n);
+    return atomic_exchange(&k->fresh, NULL);
+}
+
+int
+keeper_fd(const struct keeper *k)
+{
+    return k->view_fd;
+}
