@@ -42,6 +42,9 @@ static const struct store_ops ops = {
     .clone = clone_store,
     .now = now,
     .submit = postgres_submit,
+    .wait_result = postgres_wait_result,
+    .wait = postgres_wait,
+    .tell_waiters = postgres_tell_waiters,
 };
 
 int

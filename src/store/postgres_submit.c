@@ -1,8 +1,8 @@
 /*
  * Clients' writes: all items of a submit in order, in one transaction, one roundtrip. Consecutive
  * items of a family (tasks, starts, messages, orders, dead letters) go together as arrays to a
- * function of the schema, the same that SQL clients use; it says which item is wrong. The owners are
- * hinted behind the commit.
+ * function of the schema, the same that SQL clients use; it says which item is wrong. The owners
+ * are hinted behind the commit.
  */
 #include <string.h>
 #include <time.h>
@@ -38,9 +38,9 @@ static enum family
 family_of(const struct submit *item)
 {
     static const uint8_t families[] = {
-        [SUBMIT_START] = STARTS,  [SUBMIT_SIGNAL] = MESSAGES, [SUBMIT_CANCEL] = MESSAGES,
-        [SUBMIT_RETRY] = DEAD,    [SUBMIT_DISCARD] = DEAD,    [SUBMIT_ENQUEUE] = TASKS,
-        [SUBMIT_PAUSE] = ORDERS,  [SUBMIT_RESUME] = ORDERS,   [SUBMIT_TERMINATE] = ORDERS,
+        [SUBMIT_START] = STARTS, [SUBMIT_SIGNAL] = MESSAGES, [SUBMIT_CANCEL] = MESSAGES,
+        [SUBMIT_RETRY] = DEAD,   [SUBMIT_DISCARD] = DEAD,    [SUBMIT_ENQUEUE] = TASKS,
+        [SUBMIT_PAUSE] = ORDERS, [SUBMIT_RESUME] = ORDERS,   [SUBMIT_TERMINATE] = ORDERS,
     };
     return families[item->kind];
 }
@@ -247,8 +247,7 @@ static void
 send_hint(const struct submitting *t)
 {
     struct pg_args *a = pg_args(t->s);
-    int             runs = pg_array(a, PG_TEXT), tasks = pg_array(a, PG_TEXT),
-        queues = pg_array(a, PG_TEXT);
+    int runs = pg_array(a, PG_TEXT), tasks = pg_array(a, PG_TEXT), queues = pg_array(a, PG_TEXT);
     const char *last = NULL, *one = NULL;
     bool        few = t->n <= HINT_IDS_MAX;
 
