@@ -89,7 +89,7 @@ TEST_SHARED(it_is_brought_when_its_holder_leaves)
     OK(peer_leave(&a));
     peer_fetch(&b);
     CHECK_TEXT(listed_tasks(&b.rows), "t");
-    CHECK(!b.rows.tasks[0].claimed);
+    CHECK(b.rows.tasks[0].claimed && b.rows.tasks[0].holder == 0);
     CHECK_INT(b.rows.tasks[0].crashes, 0);
     peer_fetch(&b);
     CHECK_INT(b.rows.n_tasks, 0);

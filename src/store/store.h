@@ -140,7 +140,7 @@ struct task_row {
     int         crashes;
     const char *error_name, *error_message; /* of the last attempt */
     /* only when read */
-    int64_t holder; /* claimed: the worker's number; 0 where a store knows only one worker */
+    int64_t holder; /* claimed: the worker's number; 0: it has left, or the store knows only one */
 };
 
 struct dead_row {
@@ -510,7 +510,9 @@ struct store_ops {
      * its crash is counted, and what it had claimed is released. What is owned by then may be read
      * after this has returned, not before. HF_NOT_FOUND: it lives, or is gone already. */
     int (*takeover)(struct store *s, int64_t worker, int64_t dead, struct err *err);
-    /* Gives everything back in good order: no crash is counted, claims are released. */
+    /* Gives everything back in good order: no crash is counted. Task rows that it still holds stay
+     * claimed, with no holder (0), and are brought to their owners: what was begun has no result.
+     */
     int (*leave)(struct store *s, int64_t worker, struct err *err);
 
     /*
