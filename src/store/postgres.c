@@ -1,5 +1,5 @@
 /* The table of the PostgreSQL store's verbs, and the life of a connection. */
-#include "store/postgres.h"
+#include "store/postgres_cycle.h"
 
 #include "base/mem.h"
 
@@ -41,6 +41,17 @@ static const struct store_ops ops = {
     .close = close_store,
     .clone = clone_store,
     .now = now,
+    .submit = postgres_submit,
+    .wait_result = postgres_wait_result,
+    .wait = postgres_wait,
+    .tell_waiters = postgres_tell_waiters,
+    .acquire = postgres_acquire,
+    .renew = postgres_renew,
+    .takeover = postgres_takeover,
+    .leave = postgres_leave,
+    .cycle = postgres_cycle,
+    .load = postgres_load,
+    .load_tasks = postgres_load_tasks,
 };
 
 int

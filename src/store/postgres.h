@@ -154,26 +154,27 @@ struct postgres {
     struct err          failed;      /* of the section that is being read; code 0: none */
     struct err          lost;        /* the connection is gone: what everything else says */
     char                sqlstate[6]; /* of the last error; "" if it was none of the server's */
-    int                 bad_item;  /* which of a statement's items the last error is about; -1: not said */
-    int64_t             patience_us; /* so long nothing may come from the server */
-    struct pg_args      scratch;
+    int     bad_item;    /* which of a statement's items the last error is about; -1: not said */
+    int64_t patience_us; /* so long nothing may come from the server */
+    struct pg_args scratch;
 
     /* statements */
     char   *text[PG_STATEMENTS]; /* with the schema's name, NULL: the text as it is */
     uint8_t prepared[PG_STATEMENTS];
 
     /* who we are */
-    int64_t worker;                /* whose name the connection bears; 0: a client's */
+    int64_t worker;                /* whose connection this is; 0: a client's */
     bool    listens;               /* to the worker's channels */
+    int64_t named;                 /* the worker whose name this connection bears already */
     char    channel[CHANNEL_SIZE]; /* wait_result's, "": not yet */
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
     struct queue_names queues;
     struct pg_cursors *cursors; /* postgres_cursor.c: how far partitions have been read */
-    struct pg_hints   hints;
-    int64_t           busy_until_us; /* steady clock: partition.busy_until stands until then, so
-                                        nobody hints: wait returns after 5 ms */
-    int64_t nap_us;                  /* poll-only: the last wait was so long; 0 after any news */
+    struct pg_hints    hints;
+    int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
+                                         nobody hints: wait returns after 5 ms */
+    int64_t nap_us;                   /* poll-only: the last wait was so long; 0 after any news */
 };
 
 static inline struct postgres *
@@ -225,10 +226,10 @@ int pg_script(struct postgres *s, const char *text, const char *doing, struct er
 /* Waits for the server (and wake_fd, or -1) until the deadline (steady clock), takes in
  * notifications. False: the connection is lost. */
 bool pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woken);
-/* Listens to a channel; nothing through a pooler. */
-int pg_listen(struct postgres *s, const char *channel, struct err *err);
-/* From now on the connection is this worker's: application_name holdfast/<id>; if `listen`, it
- * hears the hints for the worker. Nothing if that is so already. After pg_ready. */
+/* Sends a `listen`. */
+void pg_listen(struct postgres *s, const char *channel);
+/* postgres_wait.c. From now on the connection is this worker's: application_name holdfast/<id>; if
+ * `listen`, it hears the hints for the worker. Nothing if that is so already. After pg_ready. */
 int pg_serve(struct postgres *s, int64_t worker, bool listen, struct err *err);
 
 /* ---- postgres_result.c: of the current result */
@@ -243,7 +244,7 @@ char *pg_get_text(const struct postgres *s, int row, int col, struct arena *a, b
 const char *pg_peek_text(const struct postgres *s, int row, int col);
 /* An array of numbers without nulls: as many as it has, max at most, into out; says how many. */
 size_t pg_get_ints(const struct postgres *s, int row, int col, int64_t *out, size_t max);
-size_t      pg_length(const struct postgres *s, int row, int col);
+size_t pg_length(const struct postgres *s, int row, int col);
 /* One row with one number is what a section of one statement gave; fallback if no row. */
 int pg_one_int(struct postgres *s, int64_t fallback, int64_t *out, struct err *err);
 
@@ -316,6 +317,7 @@ void pg_hint_workers(struct postgres *s);
 void pg_hint_owner(struct postgres *s, int64_t worker);
 /* What a notification says is remembered in s->hints. */
 void pg_hear(struct postgres *s, const char *channel, const char *text);
+void pg_all_news(struct postgres *s); /* nobody knows what was missed */
 bool pg_has_news(const struct postgres *s, int32_t partition);
 void pg_forget_news(struct postgres *s, int32_t partition); /* it is about to be read */
 

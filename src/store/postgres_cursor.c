@@ -106,13 +106,15 @@ void
 pg_cursors_release(struct pg_cursors *all)
 {
     size_t at = 0;
+    if (all == NULL)
+        return;
     for (struct pg_cursor *c; (c = map_next(&all->of, &at)) != NULL;) {
         pg_snapshot_drop(c->seen);
         mem_free(c->rests);
         mem_free(c);
     }
     map_release(&all->of);
-    *all = (struct pg_cursors){0};
+    mem_free(all);
 }
 
 /* ---- parameters */

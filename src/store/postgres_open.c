@@ -2,7 +2,7 @@
  * Connecting: libpq's parameters, the settings of a session, finding out whether a pooler is in
  * between, and whether the schema is the one that this version works with.
  */
-#include "store/postgres.h"
+#include "store/postgres_cycle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -135,8 +135,7 @@ pg_connect(struct postgres *s, struct err *err)
     int        rc = set_up(s, &own);
 
     s->epoch++;
-    memset(s->hints.news, 0xff, sizeof(s->hints.news)); /* hints may have been missed */
-    s->hints.any_news = s->hints.woken = true;
+    pg_all_news(s);
     if (rc != HF_OK) {
         int pid = s->old_pid;
         pg_disconnect(s);
@@ -193,6 +192,7 @@ postgres_free(struct postgres *s)
         mem_free(s->text[i]);
     pg_args_release(&s->scratch);
     pg_queues_release(s);
+    pg_cursors_release(s->cursors);
     pg_target_release(&s->target);
     mem_free(s->hints.waiters);
     mem_free(s->expected);

@@ -96,7 +96,7 @@ postgres_acquire(struct store *base, const struct worker_self *self, int64_t *wo
     TRY(pg_ready(s, err));
     if (joined)
         TRY(join(s, self, &id, err));
-    TRY(pg_serve(s, id, true, err));
+    TRY(pg_serve(s, id, s->listens, err));
     struct pg_args *args = pg_args(s);
     pg_put_int8(args, id);
     TRY(run_alone(s, PG_owner_take_free, args, &none, err));
