@@ -137,7 +137,8 @@ struct pg_fetch {
     bool               peek;    /* only look whether there is anything */
     bool               no_peek; /* there is */
     bool               begins, blocked, big;
-    int                bytes;
+    size_t             runs, tasks, inbox; /* rows that a cursor may bring this time */
+    int                bytes;              /* payloads that are longer are left out */
 };
 
 /* Which partitions are read; wrote: the batch made rows. Then what they are asked for. */

@@ -38,15 +38,22 @@ is_resting(struct pg_fetch *f, const struct pg_cursor *c, int64_t steady_us)
     return c->empties > 0 && steady_us < c->read_us + nap_us;
 }
 
-static int
-limit_of(const struct pg_fetch *f, size_t room)
+static size_t
+at_most(const struct pg_fetch *f, size_t room)
 {
     size_t most = STREAM_ROWS / (f->n ? f->n : 1);
     if (most < STREAM_ROWS_MIN)
         most = STREAM_ROWS_MIN;
     if (f->big)
         most = BIG_ROWS;
-    return (int)(room < most ? room : most) + 1; /* one more tells that there is more */
+    return room < most ? room : most;
+}
+
+/* One more tells that there is more. */
+static int
+limit_of(size_t rows)
+{
+    return (int)rows + 1;
 }
 
 int
@@ -80,7 +87,10 @@ pg_fetch_begin(struct pg_fetch *f, bool wrote, struct err *err)
         f->which[f->n++] = c;
     }
     f->big = f->all->big;
-    f->bytes = FETCH_BYTES_MAX / (limit_of(f, f->room->tasks) * (int)(f->n ? f->n : 1));
+    f->runs = at_most(f, f->room->runs);
+    f->tasks = at_most(f, f->room->tasks);
+    f->inbox = at_most(f, f->room->inbox);
+    f->bytes = FETCH_BYTES_MAX / (limit_of(f->tasks) * (int)(f->n ? f->n : 1));
     if (f->bytes < BIG_BYTES)
         f->bytes = BIG_BYTES;
     if (f->big)
@@ -111,7 +121,7 @@ put_due(struct pg_fetch *f, struct pg_args *a, enum pg_table table, size_t room)
         pg_add_int8(a, no, f->which[i]->due[table].no);
     }
     pg_now(f->s, a);
-    pg_put_int4(a, limit_of(f, room));
+    pg_put_int4(a, limit_of(room));
     pg_put_int4(a, f->bytes);
 }
 
@@ -119,11 +129,11 @@ static void
 send_due(struct pg_fetch *f)
 {
     struct pg_args *a = pg_args(f->s);
-    put_due(f, a, PG_TASKS, f->room->tasks);
+    put_due(f, a, PG_TASKS, f->tasks);
     pg_put_int8(a, f->worker);
     pg_send(f->s, PG_fetch_due_tasks, a);
     a = pg_args(f->s);
-    put_due(f, a, PG_RUNS, f->room->runs);
+    put_due(f, a, PG_RUNS, f->runs);
     pg_send(f->s, PG_fetch_due_runs, a);
 }
 
@@ -133,7 +143,7 @@ put_table(struct pg_fetch *f, enum pg_table table, int from, int to, size_t room
     struct pg_args *a = pg_args(f->s);
     pg_put_streams(a, table, f->which, f->n, from, to);
     pg_put_late(a, table, f->which, f->n);
-    pg_put_int4(a, limit_of(f, room));
+    pg_put_int4(a, limit_of(room));
     pg_put_int4(a, f->bytes);
     return a;
 }
@@ -141,7 +151,7 @@ put_table(struct pg_fetch *f, enum pg_table table, int from, int to, size_t room
 static void
 send_tasks(struct pg_fetch *f)
 {
-    struct pg_args *a = put_table(f, PG_TASKS, 0, STREAMS, f->room->tasks);
+    struct pg_args *a = put_table(f, PG_TASKS, 0, STREAMS, f->tasks);
     pg_put_int8(a, f->worker);
     int us = pg_array(a, PG_INT8), no = pg_array(a, PG_INT8);
     for (size_t i = 0; i < f->n; i++)
@@ -162,7 +172,7 @@ send_blocked(struct pg_fetch *f)
             pg_add_int2(a, partition, f->which[i]->partition);
             pg_add_int8(a, no, f->which[i]->blocked);
         }
-    pg_put_int4(a, limit_of(f, f->room->runs));
+    pg_put_int4(a, limit_of(f->runs));
     pg_put_int4(a, f->bytes);
     pg_send(f->s, PG_fetch_blocked, a);
 }
@@ -207,8 +217,8 @@ pg_fetch_send(struct pg_fetch *f)
     send_begin(f);
     send_due(f);
     send_tasks(f);
-    pg_send(f->s, PG_fetch_runs, put_table(f, PG_RUNS, 0, STREAM_DELAYED, f->room->runs));
-    pg_send(f->s, PG_fetch_inbox, put_table(f, PG_INBOX, 0, 1, f->room->inbox));
+    pg_send(f->s, PG_fetch_runs, put_table(f, PG_RUNS, 0, STREAM_DELAYED, f->runs));
+    pg_send(f->s, PG_fetch_inbox, put_table(f, PG_INBOX, 0, 1, f->inbox));
     if (f->blocked)
         send_blocked(f);
     send_next_due(f);

@@ -402,7 +402,7 @@ begin(struct taking *t)
     }
     for (size_t i = 0; i < f->n; i++) {
         struct pg_cursor *c = f->which[i];
-        t->left[i] = (struct left){f->room->runs, f->room->tasks, f->room->inbox, false};
+        t->left[i] = (struct left){f->runs, f->tasks, f->inbox, false};
         c->more = false;
         if (!c->begun)
             c->known_no = t->last_no;
@@ -434,8 +434,8 @@ end(struct taking *t)
         if (!c->begun)
             c->at[PG_TASKS][STREAM_DELAYED] = (struct pg_position){t->snapshot->xmax, 0};
         c->begun = true;
-        bool found = t->left[i].runs < f->room->runs || t->left[i].tasks < f->room->tasks ||
-                     t->left[i].inbox < f->room->inbox;
+        bool found = t->left[i].runs < f->runs || t->left[i].tasks < f->tasks ||
+                     t->left[i].inbox < f->inbox;
         c->empties = found || c->more ? 0 : c->empties + 1;
         c->next_due_us = NEVER_US;
         if (row < pg_rows(f->s) && number(t, row, 0) == c->partition)
