@@ -249,11 +249,22 @@ pg_sync_write(struct postgres *s)
 }
 
 void
+pg_settings(struct postgres *s, enum pg_sql id)
+{
+    struct pg_args *a = pg_args(s);
+    char            partitions[16] = "";
+    if (s->target.partitions)
+        snprintf(partitions, sizeof(partitions), "%d", s->target.partitions);
+    pg_put_text(a, partitions);
+    send_kind(s, id, a, EXPECT_QUIET);
+}
+
+void
 pg_begin(struct postgres *s)
 {
     send_kind(s, PG_begin, NULL, EXPECT_QUIET);
     if (s->pooled)
-        send_kind(s, PG_local_settings, NULL, EXPECT_QUIET);
+        pg_settings(s, PG_local_settings);
 }
 
 void
@@ -268,7 +279,7 @@ pg_begin_read(struct postgres *s)
 {
     send_kind(s, PG_begin_read, NULL, EXPECT_QUIET);
     if (s->pooled)
-        send_kind(s, PG_local_settings, NULL, EXPECT_QUIET);
+        pg_settings(s, PG_local_settings);
 }
 
 void
