@@ -154,9 +154,9 @@ struct postgres {
     struct err          failed;      /* of the section that is being read; code 0: none */
     struct err          lost;        /* the connection is gone: what everything else says */
     char                sqlstate[6]; /* of the last error; "" if it was none of the server's */
-    int                 bad_item;  /* which of a statement's items the last error is about; -1: not said */
-    int64_t             patience_us; /* so long nothing may come from the server */
-    struct pg_args      scratch;
+    int     bad_item;    /* which of a statement's items the last error is about; -1: not said */
+    int64_t patience_us; /* so long nothing may come from the server */
+    struct pg_args scratch;
 
     /* statements */
     char   *text[PG_STATEMENTS]; /* with the schema's name, NULL: the text as it is */
@@ -169,10 +169,10 @@ struct postgres {
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
     struct queue_names queues;
-    struct pg_hints   hints;
-    int64_t           busy_until_us; /* steady clock: partition.busy_until stands until then, so
-                                        nobody hints: wait returns after 5 ms */
-    int64_t nap_us;                  /* poll-only: the last wait was so long; 0 after any news */
+    struct pg_hints    hints;
+    int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
+                                         nobody hints: wait returns after 5 ms */
+    int64_t nap_us;                   /* poll-only: the last wait was so long; 0 after any news */
 };
 
 static inline struct postgres *
@@ -242,7 +242,7 @@ char *pg_get_text(const struct postgres *s, int row, int col, struct arena *a, b
 const char *pg_peek_text(const struct postgres *s, int row, int col);
 /* An array of numbers without nulls: as many as it has, max at most, into out; says how many. */
 size_t pg_get_ints(const struct postgres *s, int row, int col, int64_t *out, size_t max);
-size_t      pg_length(const struct postgres *s, int row, int col);
+size_t pg_length(const struct postgres *s, int row, int col);
 /* One row with one number is what a section of one statement gave; fallback if no row. */
 int pg_one_int(struct postgres *s, int64_t fallback, int64_t *out, struct err *err);
 
@@ -280,19 +280,6 @@ int  postgres_schema_known(void);
 /* The parameter now_us: null means the server's own clock. */
 void pg_now(struct postgres *s, struct pg_args *a);
 bool pg_clock_is_fake(const struct postgres *s);
-
-/* ---- postgres_migrate.c */
-
-enum migrate_mode {
-    MIGRATE_RUN, /* brings the schema up to date, once, whoever else does the same; out: a line for
-                    each step made */
-    MIGRATE_CHECK, /* out: a line for each step that is missing; HF_NOT_FOUND if there is any */
-    MIGRATE_SQL    /* out: the script that RUN would run on an empty database. Does not connect */
-};
-
-/* HF_NEWER, HF_CORRUPT (a migration that was applied has changed since), HF_INVALID (rights),
- * HF_UNAVAILABLE. */
-int postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
 
 /* ---- postgres_queue.c */
 
