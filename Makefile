@@ -8,6 +8,7 @@
 #   examples/NAME/*.c                                 a module, build/examples/NAME.so
 #   tests/{unit,suite,sim,fuzz,cli}_*.c, tests/{guarantees,features,bad_days}_*.c   a test program each
 #   tests/store_*.c                                   the store suite, linked to STORE_SUITES
+#   tests/pg_serve.c                                  a program that tests start
 #   tests/*.c otherwise                               helpers of all test programs
 #   tests/*.sh, tests/*.t                             test scripts, executable, TAP
 #   bench/*.c                                         a benchmark program each
@@ -53,7 +54,8 @@ LIB_SRC  := $(wildcard $(patsubst %,src/%/*.c,base core store client worker test
 CLI_SRC  := $(wildcard src/cli/*.c)
 TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli guarantees features bad_days))
 STORE_SUITE_SRC := $(wildcard tests/store_*.c)
-HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC),$(wildcard tests/*.c))
+HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC) tests/pg_serve.c,$(wildcard tests/*.c)) \
+              $(wildcard src/cli/relay.c)
 BENCH_SRC  := $(wildcard bench/*.c)
 EXAMPLES   := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
 SQL        := $(shell find sql -type d -o -name '*.sql')
@@ -67,7 +69,7 @@ DATA     := $(patsubst %,$(OUT)/examples/%,$(notdir $(wildcard examples/*/*.json
 PROGRAMS := $(TEST_SRC:%.c=$(OUT)/%)
 BENCHES  := $(BENCH_SRC:%.c=$(OUT)/%)
 SCRIPTS  := $(wildcard tests/*.sh tests/*.t)
-STORE_SUITES := suite_memory suite_sqlite
+STORE_SUITES := suite_memory suite_memory_shared suite_sqlite
 
 .PHONY: all programs check check-all test asan tsan lint fmt bench install clean
 .DELETE_ON_ERROR:
@@ -128,11 +130,16 @@ $(patsubst %,$(OUT)/tests/%,$(STORE_SUITES)): $(call objects,$(STORE_SUITE_SRC))
 $(OUT)/tests/%: $(OBJ)/tests/%.o $(OUT)/tests/libtest.a $(OUT)/libholdfast.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
+# Alone: it outlives test programs, so it carries none of what they test.
+$(OUT)/tests/pg_serve: $(OBJ)/tests/pg_serve.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS)
+
 $(OUT)/bench/%: $(OBJ)/bench/%.o $(OUT)/libholdfast.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(filter %.a,$^) $(LIBS)
 
-programs: $(PROGRAMS)
+programs: $(PROGRAMS) $(OUT)/tests/pg_serve
 
 # Scripts find what they test by HOLDFAST (the command) and BUILD (the directory).
 PROVE = env HOLDFAST=$(CURDIR)/$(OUT)/holdfast BUILD=$(CURDIR)/$(OUT) TEST_SLOW=$(SLOW-$(VARIANT)) \

@@ -28,6 +28,7 @@ struct test {
 
 static struct test tests[TESTS_MAX];
 static int         n_tests;
+static test_fn     set_up;
 static char       *skip_reason; /* shared with the child */
 enum { REASON_SIZE = 300 };
 
@@ -37,6 +38,12 @@ test_add(const char *name, test_fn fn, int seconds)
     if (n_tests == TESTS_MAX)
         abort();
     tests[n_tests++] = (struct test){name, fn, seconds};
+}
+
+void
+test_set_up(test_fn fn)
+{
+    set_up = fn;
 }
 
 _Noreturn void
@@ -230,6 +237,8 @@ main(int argc, char **argv)
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, NULL);
+    if (set_up)
+        set_up();
     for (int i = 0; i < n_tests; i++)
         if (is_asked_for(tests[i].name, argc, argv) && !run_one(&tests[i], ++number))
             failed++;

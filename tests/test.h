@@ -26,6 +26,13 @@
     }                                                                                              \
     static void name(void)
 
+/* A function that runs before the tests, once, in the process of which theirs are children. */
+#define TEST_SETUP(fn)                                                                             \
+    __attribute__((constructor)) static void test_set_up_##fn(void)                                \
+    {                                                                                              \
+        test_set_up(fn);                                                                           \
+    }
+
 #define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "not true: %s", #cond))
 #define CHECK_INT(is, should)                                                                      \
     test_check_int(__FILE__, __LINE__, #is, (int64_t)(is), (int64_t)(should))
@@ -36,6 +43,7 @@
 
 typedef void (*test_fn)(void);
 void test_add(const char *name, test_fn fn, int seconds);
+void test_set_up(test_fn fn);
 
 _Noreturn void test_fail(const char *file, int line, const char *fmt, ...) HF_PRINTF(3, 4);
 _Noreturn void test_skip(const char *fmt, ...) HF_PRINTF(1, 2);

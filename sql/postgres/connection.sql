@@ -64,3 +64,6 @@ select version, checksum from holdfast.migration order by version;
 -- $1 partitions
 -- index: partition_pkey
 select id, queue from holdfast.partition where id = any ($1::smallint[]);
+
+-- name: unlisten
+unlisten *;

@@ -57,8 +57,8 @@ select h.kind, h.name, h.xids, h.seconds
  limit 3;
 
 -- name: doctor_notify
--- $1 channel
-select pg_notify($1::text, 'doctor');
+-- As one worker hints another. $1 channel
+select pg_notify($1::text, 'w');
 
 -- name: schema_number
 select max(m.version)::bigint from holdfast.migration m;

@@ -56,6 +56,10 @@ static const struct store_ops ops = {
     .queues = postgres_queues,
     .retain = postgres_retain,
     .purge = postgres_purge,
+    .submit = postgres_submit,
+    .wait_result = postgres_wait_result,
+    .wait = postgres_wait,
+    .tell_waiters = postgres_tell_waiters,
 };
 
 int

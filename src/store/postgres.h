@@ -163,8 +163,9 @@ struct postgres {
     uint8_t prepared[PG_STATEMENTS];
 
     /* who we are */
-    int64_t worker;                /* whose name the connection bears; 0: a client's */
+    int64_t worker;                /* whose connection this is; 0: a client's */
     bool    listens;               /* to the worker's channels */
+    int64_t named;                 /* the worker whose name this connection bears already */
     char    channel[CHANNEL_SIZE]; /* wait_result's, "": not yet */
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
@@ -224,10 +225,10 @@ int pg_script(struct postgres *s, const char *text, const char *doing, struct er
 /* Waits for the server (and wake_fd, or -1) until the deadline (steady clock), takes in
  * notifications. False: the connection is lost. */
 bool pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woken);
-/* Listens to a channel; nothing through a pooler. */
-int pg_listen(struct postgres *s, const char *channel, struct err *err);
-/* From now on the connection is this worker's: application_name holdfast/<id>; if `listen`, it
- * hears the hints for the worker. Nothing if that is so already. After pg_ready. */
+/* Sends a `listen`. */
+void pg_listen(struct postgres *s, const char *channel);
+/* postgres_wait.c. From now on the connection is this worker's: application_name holdfast/<id>; if
+ * `listen`, it hears the hints for the worker. Nothing if that is so already. After pg_ready. */
 int pg_serve(struct postgres *s, int64_t worker, bool listen, struct err *err);
 
 /* ---- postgres_result.c: of the current result */
@@ -302,6 +303,7 @@ void pg_hint_workers(struct postgres *s);
 void pg_hint_owner(struct postgres *s, int64_t worker);
 /* What a notification says is remembered in s->hints. */
 void pg_hear(struct postgres *s, const char *channel, const char *text);
+void pg_all_news(struct postgres *s); /* nobody knows what was missed */
 bool pg_has_news(const struct postgres *s, int32_t partition);
 void pg_forget_news(struct postgres *s, int32_t partition); /* it is about to be read */
 

@@ -65,6 +65,7 @@ pg_disconnect(struct postgres *s)
     s->conn = NULL;
     s->first = s->n_expected = 0;
     s->listens = false;
+    s->named = 0;
     s->channel[0] = '\0';
     memset(s->prepared, NOT_PREPARED, sizeof(s->prepared));
     s->failed = (struct err){0};
@@ -76,7 +77,8 @@ static void
 hear_all(struct postgres *s)
 {
     for (PGnotify *n; (n = PQnotifies(s->conn)) != NULL; PQfreemem(n))
-        pg_hear(s, n->relname, n->extra);
+        if (s->pooled || n->be_pid != PQbackendPID(s->conn))
+            pg_hear(s, n->relname, n->extra);
 }
 
 static int
@@ -199,6 +201,26 @@ void
 pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a)
 {
     send_kind(s, id, a, EXPECT_RESULT);
+}
+
+void
+pg_listen(struct postgres *s, const char *channel)
+{
+    struct buf  text = {0};
+    const char *verb = pg_sql_plain(PG_listen);
+
+    if (s->lost.code)
+        return;
+    buf_put(&text, verb, strcspn(verb, "\n"));
+    buf_putc(&text, ' ');
+    pg_quote_ident(&text, channel);
+    if (text.failed)
+        lose(s, HF_NOMEM, "out of memory");
+    else if (!PQsendQueryParams(s->conn, text.data, 0, NULL, NULL, NULL, NULL, 1))
+        lose_connection(s);
+    else
+        expect(s, EXPECT_QUIET, PG_listen);
+    buf_release(&text);
 }
 
 static void

@@ -196,7 +196,9 @@ round_trip(struct postgres *s, int64_t *us, struct err *err)
     bool    woken;
 
     snprintf(channel, sizeof(channel), "%.40s:doctor", s->target.schema);
-    TRY(pg_listen(s, channel, err));
+    pg_listen(s, channel);
+    pg_sync(s);
+    TRY(pg_synced(s, err));
     s->hints.woken = false;
     began_us = clock_steady_us();
     until_us = began_us + NOTIFY_US;

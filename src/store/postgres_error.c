@@ -12,7 +12,7 @@ static const struct {
     const char *state; /* or its class: the first two */
     int         code;
 } codes[] = {
-    {"HF001", HF_STALE}, {"40001", HF_UNAVAILABLE}, {"40P01", HF_UNAVAILABLE},
+    {"HF001", HF_STALE},       {"40001", HF_UNAVAILABLE}, {"40P01", HF_UNAVAILABLE},
     {"55P03", HF_UNAVAILABLE}, {"25006", HF_UNAVAILABLE}, {"25P02", HF_UNAVAILABLE},
     {"26000", HF_UNAVAILABLE}, {"42P05", HF_UNAVAILABLE}, {"57", HF_UNAVAILABLE},
     {"08", HF_UNAVAILABLE},    {"53", HF_UNAVAILABLE},    {"58", HF_UNAVAILABLE},
@@ -79,7 +79,7 @@ pg_fail(struct postgres *s, const PGresult *result, const char *doing, struct er
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE),
                *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
                *item = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
-    char        line[360];
+    char line[360];
 
     if (state == NULL)
         state = "";

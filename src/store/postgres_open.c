@@ -135,8 +135,7 @@ pg_connect(struct postgres *s, struct err *err)
     int        rc = set_up(s, &own);
 
     s->epoch++;
-    memset(s->hints.news, 0xff, sizeof(s->hints.news)); /* hints may have been missed */
-    s->hints.any_news = s->hints.woken = true;
+    pg_all_news(s);
     if (rc != HF_OK) {
         int pid = s->old_pid;
         pg_disconnect(s);

@@ -1,4 +1,5 @@
-/* Names of queues by partition: a partition belongs to one queue for life, so they are read once. */
+/* Names of queues by partition: a partition belongs to one queue for life, so they are read once.
+ */
 #include "store/postgres.h"
 
 #include <string.h>

@@ -140,7 +140,7 @@ struct task_row {
     int         crashes;
     const char *error_name, *error_message; /* of the last attempt */
     /* only when read */
-    int64_t holder; /* claimed: the worker's number; 0 where a store knows only one worker */
+    int64_t holder; /* claimed: the worker's number; 0: it has left, or the store knows only one */
 };
 
 struct dead_row {
@@ -420,8 +420,10 @@ struct rows {
     size_t            n_inbox;
     bool              more;   /* something was cut off for want of room: fetch again */
     int64_t           now_us; /* store time of the fetch */
-    int64_t  next_due_us;     /* earliest time in the store that has not come; NEVER_US if none */
-    uint32_t partitions;      /* changes when the caller should acquire again: it may own more */
+    int64_t next_due_us;      /* earliest time in the store that has not come; NEVER_US if none */
+    /* Changes when the caller should acquire again: it may own more. On a shared store also said
+     * without cursors, if the batch is empty. */
+    uint32_t partitions;
 };
 
 struct loaded {
@@ -519,7 +521,9 @@ struct store_ops {
      * its crash is counted, and what it had claimed is released. What is owned by then may be read
      * after this has returned, not before. HF_NOT_FOUND: it lives, or is gone already. */
     int (*takeover)(struct store *s, int64_t worker, int64_t dead, struct err *err);
-    /* Gives everything back in good order: no crash is counted, claims are released. */
+    /* Gives everything back in good order: no crash is counted. Task rows that it still holds stay
+     * claimed, with no holder (0), and are brought to their owners: what was begun has no result.
+     */
     int (*leave)(struct store *s, int64_t worker, struct err *err);
 
     /*

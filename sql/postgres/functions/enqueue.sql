@@ -17,10 +17,13 @@ create or replace function holdfast.enqueue(
     on_crash text default null)
 returns text language plpgsql security definer
 set search_path = holdfast, pg_temp as $$
+declare
+    nos bigint[];
 begin
-    return (select e from holdfast.enqueue_rows(task, array[payload], queue, array[id], class, run_at,
-        holdfast.task_opts(max_attempts, timeout, deadline, first_delay, max_delay, factor, jitter,
-                           no_retry, on_crash)) e);
+    nos := holdfast.enqueue_rows(task, array[payload], queue, case when id is not null then array[id] end,
+        class, run_at, holdfast.task_opts(max_attempts, timeout, deadline, first_delay, max_delay,
+                                          factor, jitter, no_retry, on_crash));
+    return coalesce(id, holdfast.task_id(nos[1]));
 end
 $$;
 revoke all on function holdfast.enqueue(text, text, text, text, text, timestamptz, integer, interval, interval,

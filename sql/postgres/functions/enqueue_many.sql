@@ -11,10 +11,18 @@ create or replace function holdfast.enqueue_many(
     on_crash text default null)
 returns setof text language plpgsql security definer
 set search_path = holdfast, pg_temp as $$
+#variable_conflict use_variable
+declare
+    nos bigint[];
 begin
-    return query select * from holdfast.enqueue_rows(task, payloads, queue, ids, class, run_at,
+    nos := holdfast.enqueue_rows(task, payloads, queue, ids, class, run_at,
         holdfast.task_opts(max_attempts, timeout, deadline, first_delay, max_delay, factor, jitter,
                            no_retry, on_crash));
+    if ids is null then
+        return query select holdfast.task_id(u.no) from unnest(nos) u(no);
+    else
+        return query select coalesce(u.id, holdfast.task_id(u.no)) from unnest(nos, ids) u(no, id);
+    end if;
 end
 $$;
 revoke all on function holdfast.enqueue_many(text, text[], text, text[], text, timestamptz, integer, interval, interval,

@@ -1,7 +1,7 @@
--- What holdfast.enqueue and holdfast.enqueue_many have in common: stores, hints, returns the ids.
+-- What holdfast.enqueue and holdfast.enqueue_many have in common: stores, hints, returns the numbers.
 create or replace function holdfast.enqueue_rows(task text, payloads text[], queue text, ids text[],
                                                  class text, run_at timestamptz, opts text)
-returns setof text language plpgsql as $$
+returns bigint[] language plpgsql as $$
 declare
     nos bigint[];
 begin
@@ -16,7 +16,6 @@ begin
                                           array[(extract(epoch from run_at) * 1000000)::bigint] end,
                                  array[opts]);
     perform holdfast.hint_numbers(nos);
-    return query select coalesce(u.id, holdfast.task_id(u.no))
-                   from unnest(nos, ids) with ordinality u(no, id, i) order by u.i;
+    return nos;
 end
 $$;

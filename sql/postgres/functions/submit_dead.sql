@@ -21,8 +21,8 @@ begin
         end if;
         made := dead.no;
         if retries[i] then
-            made := dead.no >> 48 << 48
-                    | case when dead.no >> 46 & 3 = 3 then 1 else dead.no >> 46 & 3 end << 46
+            made := (dead.no >> 48 << 48)
+                    | (case dead.no >> 46 & 3 when 3 then 1 else dead.no >> 46 & 3 end << 46)
                     | nextval('holdfast.row_seq');
             insert into holdfast.task (no, partition_id, class, id, name, payload, opts, created_us,
                                        claimed_until, meta)

@@ -45,9 +45,9 @@ begin
     with q as (
         select p.queue, array_agg(p.id order by p.id) as parts from holdfast.partition p
          where p.queue = any (submit_runs.queues) group by p.queue)
-    select array_agg(q.parts[1 + mod(hashtextextended(r.id, 0) & 9223372036854775807,
-                                     cardinality(q.parts))]::bigint << 48
-                     | least(greatest(coalesce(r.class, 1), 0), 2)::bigint << 46
+    select array_agg((q.parts[1 + mod(hashtextextended(r.id, 0) & 9223372036854775807,
+                                      cardinality(q.parts))]::bigint << 48)
+                     | (least(greatest(coalesce(r.class, 1), 0), 2)::bigint << 46)
                      | r.seq order by r.i)
       into nos
       from (select u.id, u.queue, u.class, u.i, nextval('holdfast.row_seq') as seq

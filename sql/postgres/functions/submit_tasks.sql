@@ -34,6 +34,15 @@ begin
     for bad in select distinct u.queue from unnest(queues) u(queue) loop
         by_sql := holdfast.need_queue(bad.queue) or by_sql;
     end loop;
+    if ids is null and cardinality(payloads) = n and cardinality(queues) = 1
+       and greatest(cardinality(names), cardinality(classes), cardinality(run_at),
+                    cardinality(opts)) = 1 then
+        return holdfast.submit_alike(names[1], payloads, queues[1],
+                                     least(greatest(coalesce(classes[1], 1::smallint), 0::smallint),
+                                           2::smallint),
+                                     case when run_at[1] > now_us then run_at[1] end,
+                                     nullif(opts[1], ''), now_us);
+    end if;
     ids := holdfast.spread('ids', ids, n);
     run_at := holdfast.spread('run_at', run_at, n);
 
@@ -42,11 +51,11 @@ begin
         select p.queue, k.served_by = 'sql' as by_sql, array_agg(p.id order by p.id) as parts
           from holdfast.partition p join holdfast.queue k on k.name = p.queue
          where p.queue = any (submit_tasks.queues) group by p.queue, k.served_by)
-    select array_agg(q.parts[1 + mod(case when r.id is null then r.seq
-                                          else hashtextextended(r.id, 0) & 9223372036854775807 end,
-                                     cardinality(q.parts))]::bigint << 48
-                     | case when r.run_at > now_us and not q.by_sql then 3
-                            else r.class end::bigint << 46
+    select array_agg((q.parts[1 + mod(case when r.id is null then r.seq
+                                           else hashtextextended(r.id, 0) & 9223372036854775807
+                                           end, cardinality(q.parts))]::bigint << 48)
+                     | (case when r.run_at > now_us and not q.by_sql then 3
+                             else r.class end::bigint << 46)
                      | r.seq order by r.i)
       into nos
       from (select u.id, u.queue, least(greatest(coalesce(u.class, 1), 0), 2) as class, u.run_at, u.i,

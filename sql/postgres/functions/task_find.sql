@@ -10,7 +10,7 @@ declare
 begin
     if part is not null and part[1]::integer <= 32767 and part[3]::bigint < 1::bigint << 46 then
         select t.no into found from holdfast.task t
-         where t.no = part[1]::bigint << 48 | part[2]::bigint << 46 | part[3]::bigint
+         where t.no = (part[1]::bigint << 48) | (part[2]::bigint << 46) | part[3]::bigint
            and t.id is null;
     end if;
     if found is null then
