@@ -81,7 +81,8 @@ store_open(const char *url, const struct clock *clock, struct store **out, struc
         if (strncmp(path, "//", 2) == 0)
             path += 2;
     } else if (colon && (slash == NULL || colon < slash)) {
-        return err_set(err, HF_INVALID, "store URL %s: unknown kind, want sqlite:PATH or postgres://...", url);
+        return err_set(err, HF_INVALID,
+                       "store URL %s: unknown kind, want sqlite:PATH or postgres://...", url);
     }
     if (*path == '\0')
         return err_set(err, HF_INVALID, "store URL %s: no path", url);
