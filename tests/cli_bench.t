@@ -2,6 +2,7 @@
 # `holdfast bench`: the shape of what it prints, and that its sums are plausible. Tiny units: the
 # numbers themselves mean nothing here.
 . "$(dirname "$0")/cli.bash"
+. "$root/tests/pg.bash"
 
 # ---- arguments
 run bench speed
@@ -81,3 +82,28 @@ run bench noop --units 10 --store holdfast.db
 exits 75 'not beside a worker that serves everything'
 complains 'bench: process [0-9]+ on .* serves queue bench too' 'which is named'
 stop_worker
+
+# ---- on PostgreSQL, whose server counts
+pg_start --settings "shared_preload_libraries='pg_stat_statements'"
+url=$(pg_database bench)
+pg_sql "$url" 'create extension pg_stat_statements'
+run migrate --store "$url"
+run bench --store "$url" --units 40 --repeat 1 --workers 1,2 --slots 2 --in-flight 20 --json
+exits 0 'all scenarios on PostgreSQL'
+has "$shape" "results,settings,version;$result_keys" 'the same shape'
+has 'join ",", map { $_->{store} . $_->{workers} } @{$j->{results}}' \
+    'postgresql1,postgresql2,postgresql1,postgresql2,postgresql1,postgresql2,postgresql1,postgresql2' \
+    'each with one worker and with two'
+has 'scalar grep { my $p = $_->{per_unit}; $p->{statements} > 0 && $p->{commits} > 0 && $p->{wal_bytes} > 100 } @{$j->{results}}' \
+    8 'statements, commits and bytes of log'
+has 'my $n = $j->{results}[0]{per_unit}{rows_written}; $n >= 2 && $n < 8 ? 1 : 0' 1 \
+    'a task is written and deleted'
+has 'scalar grep { defined $_->{cpu_s_per_1000}{server} } @{$j->{results}}' 8 'the CPU of the server'
+has '$j->{results}[0]{per_unit}{roundtrips}' null 'without a relay nobody counts round trips'
+has 'join ",", map { $j->{settings}{server}{$_} } qw(fsync synchronous_commit)' on,on 'durability'
+run bench latency --store "$url" --units 5 --repeat 1 --rtt 30ms --json
+exits 0 'over a network with a delay'
+has '$j->{results}[0]{latency_ms}{result}{p50} > 60 ? 1 : 0' 1 'which is felt'
+has '$j->{results}[0]{per_unit}{roundtrips} >= 2 ? 1 : 0' 1 'and whose round trips are counted'
+run queues --store "$url" --json
+has 'my ($q) = grep { $_->{name} eq "bench" } @{$j->{queues}}; $q->{tasks} + $q->{runs}' 0 'nothing is left'

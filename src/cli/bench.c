@@ -77,7 +77,7 @@ read_list(struct cli *c, const char *option, int first, int max, int *out, size_
 static int
 read_options(struct bench *b)
 {
-    enum { IN_FLIGHT_MAX = 50000, SLOTS_MAX = 1024 };
+    enum { IN_FLIGHT_MAX = 9999, SLOTS_MAX = 1024 }; /* store.queues counts to 10,000 */
     struct cli *c = b->c;
 
     b->queue = args_text(c, "queue", "bench");

@@ -118,13 +118,14 @@ load_noop(struct bench *b, hf *h)
 static int
 count_running(struct bench *b, struct store *s, struct arena *a, int64_t *out)
 {
-    struct run_filter f = {.status = RUN_RUNNING, .queue = b->queue, .limit = b->in_flight + 1};
-    struct run_row   *rows;
+    struct queue_row *queues;
     size_t            n;
 
-    TRY(s->ops->run_list(s, &f, a, &rows, &n, &b->out->err));
+    TRY(s->ops->queues(s, a, &queues, &n, &b->out->err));
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(queues[i].name, b->queue) == 0)
+            *out = queues[i].runs;
     arena_reset(a);
-    *out = (int64_t)n;
     return HF_OK;
 }
 

@@ -6,8 +6,8 @@
 int
 store_cost(struct store *s, struct store_cost *out, struct err *err)
 {
-    (void)s;
-    (void)err;
+    if (strcmp(s->ops->name, "postgres") == 0)
+        return postgres_cost(s, out, err);
     *out = (struct store_cost){-1, -1, -1, -1, -1};
     return HF_OK;
 }
@@ -18,6 +18,8 @@ store_settings(struct store *s, struct arena *a, struct store_setting **out, siz
 {
     struct store_info info;
 
+    if (strcmp(s->ops->name, "postgres") == 0)
+        return postgres_settings(s, a, out, n, err);
     TRY(s->ops->info(s, a, &info, err));
     struct store_setting all[] = {{"version", info.version},
                                   {"path", info.path},

@@ -25,4 +25,9 @@ struct store_setting {
 int store_settings(struct store *s, struct arena *a, struct store_setting **out, size_t *n,
                    struct err *err);
 
+/* postgres_cost.c */
+int postgres_cost(struct store *s, struct store_cost *out, struct err *err);
+int postgres_settings(struct store *s, struct arena *a, struct store_setting **out, size_t *n,
+                      struct err *err);
+
 #endif
