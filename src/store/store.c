@@ -73,7 +73,7 @@ store_open(const char *url, const struct clock *clock, struct store **out, struc
     if (strcmp(url, "memory:") == 0)
         return memory_store_open(clock, out, err);
     if (strncmp(url, "postgres:", 9) == 0 || strncmp(url, "postgresql:", 11) == 0)
-        return err_set(err, HF_INVALID, "this build has no PostgreSQL store");
+        return postgres_store_open(url, clock, out, err);
 
     const char *path = url, *colon = strchr(url, ':'), *slash = strchr(url, '/');
     if (strncmp(url, "sqlite:", 7) == 0) {
@@ -81,7 +81,7 @@ store_open(const char *url, const struct clock *clock, struct store **out, struc
         if (strncmp(path, "//", 2) == 0)
             path += 2;
     } else if (colon && (slash == NULL || colon < slash)) {
-        return err_set(err, HF_INVALID, "store URL %s: unknown kind, want sqlite:PATH", url);
+        return err_set(err, HF_INVALID, "store URL %s: unknown kind, want sqlite:PATH or postgres://...", url);
     }
     if (*path == '\0')
         return err_set(err, HF_INVALID, "store URL %s: no path", url);

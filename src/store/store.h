@@ -559,15 +559,18 @@ struct store {
 bool queue_in_list(const char *list, const char *queue);
 
 /*
- * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).
- * Makes the file and brings its schema up to date. clock may be NULL. HF_INVALID, HF_UNAVAILABLE,
- * HF_CORRUPT, HF_NEWER.
+ * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests),
+ * "postgres://...". Makes the file and brings its schema up to date; on PostgreSQL `holdfast
+ * migrate` does that, and HF_NOT_FOUND says that it has not been done. clock may be NULL.
+ * HF_INVALID, HF_UNAVAILABLE, HF_CORRUPT, HF_NEWER.
  */
 int store_open(const char *url, const struct clock *clock, struct store **out, struct err *err);
 
 int
 sqlite_store_open(const char *path, const struct clock *clock, struct store **out, struct err *err);
 int memory_store_open(const struct clock *clock, struct store **out, struct err *err);
+int postgres_store_open(const char *url, const struct clock *clock, struct store **out,
+                        struct err *err);
 /* A shared one: the model of a store with several workers. */
 int memory_store_open_shared(const struct clock *clock, int partitions_a_queue, struct store **out,
                              struct err *err);
