@@ -281,9 +281,3 @@ select w.name, count(q.id), count(q.id) filter (where q.owner is null and w.serv
                           and b.status = 1 limit $2::bigint) x) d) k on true
  group by w.name, w.served_by, w.retain_us
  order by min(q.id), w.name;
-
--- name: store_facts
-select current_setting('server_version'), current_setting('synchronous_commit'),
-       (select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c
-         where c.relnamespace = 'holdfast'::regnamespace and c.relkind = 'r'),
-       (select max(m.version)::bigint from holdfast.migration m);

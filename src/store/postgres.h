@@ -283,19 +283,6 @@ int  postgres_schema_known(void);
 void pg_now(struct postgres *s, struct pg_args *a);
 bool pg_clock_is_fake(const struct postgres *s);
 
-/* ---- postgres_migrate.c */
-
-enum migrate_mode {
-    MIGRATE_RUN, /* brings the schema up to date, once, whoever else does the same; out: a line for
-                    each step made */
-    MIGRATE_CHECK, /* out: a line for each step that is missing; HF_NOT_FOUND if there is any */
-    MIGRATE_SQL    /* out: the script that RUN would run on an empty database. Does not connect */
-};
-
-/* HF_NEWER, HF_CORRUPT (a migration that was applied has changed since), HF_INVALID (rights),
- * HF_UNAVAILABLE. */
-int postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
-
 /* ---- postgres_queue.c */
 
 /* Reads the names of those partitions' queues that are not known yet: a roundtrip, so not between
