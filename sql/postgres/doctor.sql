@@ -14,18 +14,18 @@ select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
        current_setting('autovacuum_freeze_max_age')::bigint;
 
 -- name: doctor_role
--- The role, whether it is a superuser, owns the tables, may do a worker's work, may start runs, may
--- read.
+-- The role, whether it is a superuser, owns the tables, may operate, may do a worker's work, may
+-- start runs.
 select current_user::text, (select r.rolsuper from pg_roles r where r.rolname = current_user),
        (select pg_has_role(c.relowner, 'usage') from pg_class c
          where c.oid = 'holdfast.run'::regclass),
+       has_table_privilege('holdfast.queue', 'update'),
        has_table_privilege('holdfast.run', 'update')
        and has_table_privilege('holdfast.history', 'insert')
        and has_table_privilege('holdfast.worker', 'insert'),
        has_table_privilege('holdfast.run', 'insert')
        or exists (select from pg_proc p where p.pronamespace = 'holdfast'::regnamespace
-                     and p.proname = 'submit_runs' and has_function_privilege(p.oid, 'execute')),
-       has_table_privilege('holdfast.run', 'select');
+                     and p.proname = 'submit_runs' and has_function_privilege(p.oid, 'execute'));
 
 -- name: doctor_tables
 -- Our tables: bytes, rows that are dead, and the names of those that are not vacuumed by themselves.

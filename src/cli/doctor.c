@@ -226,9 +226,9 @@ open_store(struct cli *c, struct report *r)
         {HF_UNAVAILABLE, true,
          "check the path, and that this user may write to the file and its "
          "directory; a worker makes a new store"},
-        {HF_UNAVAILABLE, false,
-         "check the URL, that the server runs and lets this role in, and "
-         "that `holdfast migrate` has been run"},
+        {HF_UNAVAILABLE, false, "check the URL, and that the server runs and lets this role in"},
+        {HF_NOT_FOUND, false,
+         "run `holdfast migrate` with this store, as the role that is to own the tables"},
         {HF_CORRUPT, true,
          "check the path; if it is the right one: stop the worker, keep a copy of the "
          "file, and restore a backup"},

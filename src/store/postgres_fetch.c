@@ -38,15 +38,22 @@ is_resting(struct pg_fetch *f, const struct pg_cursor *c, int64_t steady_us)
     return c->empties > 0 && steady_us < c->read_us + nap_us;
 }
 
-static int
-limit_of(const struct pg_fetch *f, size_t room)
+static size_t
+at_most(const struct pg_fetch *f, size_t room)
 {
     size_t most = STREAM_ROWS / (f->n ? f->n : 1);
     if (most < STREAM_ROWS_MIN)
         most = STREAM_ROWS_MIN;
     if (f->big)
         most = BIG_ROWS;
-    return (int)(room < most ? room : most) + 1; /* one more tells that there is more */
+    return room < most ? room : most;
+}
+
+/* One more tells that there is more. */
+static int
+limit_of(size_t rows)
+{
+    return (int)rows + 1;
 }
 
 int
@@ -79,8 +86,16 @@ pg_fetch_begin(struct pg_fetch *f, bool wrote, struct err *err)
         f->blocked |= c->blocked != INT64_MAX;
         f->which[f->n++] = c;
     }
+    /* Without partitions: whether there are any to be had. */
+    if (f->n == 0)
+        f->peek = f->n_cursors == 0 && !wrote &&
+                  (!f->room->patient || f->s->hints.workers ||
+                   steady_us - f->all->counted_us >= NAP_MAX_US);
     f->big = f->all->big;
-    f->bytes = FETCH_BYTES_MAX / (limit_of(f, f->room->tasks) * (int)(f->n ? f->n : 1));
+    f->runs = at_most(f, f->room->runs);
+    f->tasks = at_most(f, f->room->tasks);
+    f->inbox = at_most(f, f->room->inbox);
+    f->bytes = FETCH_BYTES_MAX / (limit_of(f->tasks) * (int)(f->n ? f->n : 1));
     if (f->bytes < BIG_BYTES)
         f->bytes = BIG_BYTES;
     if (f->big)
@@ -111,7 +126,7 @@ put_due(struct pg_fetch *f, struct pg_args *a, enum pg_table table, size_t room)
         pg_add_int8(a, no, f->which[i]->due[table].no);
     }
     pg_now(f->s, a);
-    pg_put_int4(a, limit_of(f, room));
+    pg_put_int4(a, limit_of(room));
     pg_put_int4(a, f->bytes);
 }
 
@@ -119,11 +134,11 @@ static void
 send_due(struct pg_fetch *f)
 {
     struct pg_args *a = pg_args(f->s);
-    put_due(f, a, PG_TASKS, f->room->tasks);
+    put_due(f, a, PG_TASKS, f->tasks);
     pg_put_int8(a, f->worker);
     pg_send(f->s, PG_fetch_due_tasks, a);
     a = pg_args(f->s);
-    put_due(f, a, PG_RUNS, f->room->runs);
+    put_due(f, a, PG_RUNS, f->runs);
     pg_send(f->s, PG_fetch_due_runs, a);
 }
 
@@ -133,7 +148,7 @@ put_table(struct pg_fetch *f, enum pg_table table, int from, int to, size_t room
     struct pg_args *a = pg_args(f->s);
     pg_put_streams(a, table, f->which, f->n, from, to);
     pg_put_late(a, table, f->which, f->n);
-    pg_put_int4(a, limit_of(f, room));
+    pg_put_int4(a, limit_of(room));
     pg_put_int4(a, f->bytes);
     return a;
 }
@@ -141,7 +156,7 @@ put_table(struct pg_fetch *f, enum pg_table table, int from, int to, size_t room
 static void
 send_tasks(struct pg_fetch *f)
 {
-    struct pg_args *a = put_table(f, PG_TASKS, 0, STREAMS, f->room->tasks);
+    struct pg_args *a = put_table(f, PG_TASKS, 0, STREAMS, f->tasks);
     pg_put_int8(a, f->worker);
     int us = pg_array(a, PG_INT8), no = pg_array(a, PG_INT8);
     for (size_t i = 0; i < f->n; i++)
@@ -162,7 +177,7 @@ send_blocked(struct pg_fetch *f)
             pg_add_int2(a, partition, f->which[i]->partition);
             pg_add_int8(a, no, f->which[i]->blocked);
         }
-    pg_put_int4(a, limit_of(f, f->room->runs));
+    pg_put_int4(a, limit_of(f->runs));
     pg_put_int4(a, f->bytes);
     pg_send(f->s, PG_fetch_blocked, a);
 }
@@ -195,20 +210,18 @@ send_peek(struct pg_fetch *f)
 void
 pg_fetch_send(struct pg_fetch *f)
 {
-    if (f->n == 0)
-        return;
-    if (f->peek) {
+    if (f->peek)
         send_peek(f);
+    if (f->peek || f->n == 0)
         return;
-    }
     for (size_t i = 0; i < f->n; i++)
         pg_forget_news(f->s, f->which[i]->partition);
     pg_begin_read(f->s);
     send_begin(f);
     send_due(f);
     send_tasks(f);
-    pg_send(f->s, PG_fetch_runs, put_table(f, PG_RUNS, 0, STREAM_DELAYED, f->room->runs));
-    pg_send(f->s, PG_fetch_inbox, put_table(f, PG_INBOX, 0, 1, f->room->inbox));
+    pg_send(f->s, PG_fetch_runs, put_table(f, PG_RUNS, 0, STREAM_DELAYED, f->runs));
+    pg_send(f->s, PG_fetch_inbox, put_table(f, PG_INBOX, 0, 1, f->inbox));
     if (f->blocked)
         send_blocked(f);
     send_next_due(f);
@@ -225,6 +238,7 @@ note_partitions(struct pg_fetch *f, int64_t unowned, int64_t owned)
     if (f->s->hints.workers || unowned != all->unowned || owned != all->owned)
         all->changes++;
     f->s->hints.workers = false;
+    all->counted_us = clock_steady_us();
     all->unowned = unowned;
     all->owned = owned;
 }
@@ -264,7 +278,8 @@ peek_results(struct pg_fetch *f, bool *again, struct err *err)
 
     if (rc == HF_OK) {
         found = pg_get_int(f->s, 0, 0) != 0;
-        rc = note_snapshot(f, pg_peek_text(f->s, 0, 1), pg_get_int(f->s, 0, 2), &snapshot, again, err);
+        rc = note_snapshot(f, pg_peek_text(f->s, 0, 1), pg_get_int(f->s, 0, 2), &snapshot, again,
+                           err);
         note_partitions(f, pg_get_int(f->s, 0, 3), pg_get_int(f->s, 0, 4));
     }
     int rc2 = pg_synced(f->s, err);
@@ -278,7 +293,7 @@ peek_results(struct pg_fetch *f, bool *again, struct err *err)
     }
     pg_snapshot_drop(snapshot);
     *again |= found;
-    f->no_peek = true;
+    f->no_peek = found;
     return rc ? rc : rc2;
 }
 
@@ -341,7 +356,7 @@ pg_fetch_results(struct pg_fetch *f, bool *again, struct err *err)
 
     *again = false;
     *f->out = (struct rows){.now_us = estimated_now(f), .next_due_us = NEVER_US};
-    if (f->n > 0 && f->peek) {
+    if (f->peek) {
         rc = peek_results(f, again, err);
     } else if (f->n > 0) {
         rc = read_parts(f, parts, err);

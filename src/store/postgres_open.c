@@ -121,7 +121,7 @@ set_up(struct postgres *s, struct err *err)
     TRY(dial(s, err));
     TRY(find_pooler(s, err));
     if (!s->pooled) {
-        pg_send(s, PG_settings, NULL);
+        pg_settings(s, PG_settings);
         pg_sync(s);
         TRY(pg_synced(s, err));
     }

@@ -14,7 +14,7 @@ begin
      where no in (
            select r.no
              from unnest(stamped_partitions) as s (id)
-            cross join generate_series(0::smallint, 2::smallint) as c (class)
+            cross join unnest('{0,1,2}'::smallint[]) as c (class)
             cross join lateral (
                   select r.no from holdfast.run r
                    where r.partition_id = s.id and r.class = c.class and r.status = 0
@@ -27,7 +27,7 @@ begin
      where no in (
            select t.no
              from unnest(stamped_partitions) as s (id)
-            cross join generate_series(0::smallint, 3::smallint) as c (class)
+            cross join unnest('{0,1,2,3}'::smallint[]) as c (class)
             cross join lateral (
                   select t.no from holdfast.task t
                    where t.partition_id = s.id and t.class = c.class
