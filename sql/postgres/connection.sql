@@ -7,21 +7,22 @@ select pg_backend_pid();
 
 -- name: settings
 -- Plans must not depend on what the planner believes of tables that it has seen empty. No time
--- limits but ours.
+-- limits but ours. $1 partitions of queues that are made, '' for the usual number
 select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
        set_config('enable_mergejoin', 'off', false), set_config('enable_bitmapscan', 'off', false),
        set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
        set_config('idle_in_transaction_session_timeout', '0', false),
-       set_config('search_path', 'pg_catalog', false);
+       set_config('search_path', 'pg_catalog', false), set_config('hf.partitions', $1::text, false);
 
 -- name: local_settings
--- The same through a pooler, for one transaction.
+-- The same through a pooler, for one transaction. $1 as there
 select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('jit', 'off', true), set_config('statement_timeout', '0', true),
-       set_config('lock_timeout', '0', true), set_config('search_path', 'pg_catalog', true);
+       set_config('lock_timeout', '0', true), set_config('search_path', 'pg_catalog', true),
+       set_config('hf.partitions', $1::text, true);
 
 -- name: begin
 begin isolation level read committed read write;

@@ -1,4 +1,5 @@
 /* The table of the PostgreSQL store's verbs, and the life of a connection. */
+#include "store/postgres_cycle.h"
 #include "store/postgres_read.h"
 
 #include "base/mem.h"
@@ -60,6 +61,13 @@ static const struct store_ops ops = {
     .wait_result = postgres_wait_result,
     .wait = postgres_wait,
     .tell_waiters = postgres_tell_waiters,
+    .acquire = postgres_acquire,
+    .renew = postgres_renew,
+    .takeover = postgres_takeover,
+    .leave = postgres_leave,
+    .cycle = postgres_cycle,
+    .load = postgres_load,
+    .load_tasks = postgres_load_tasks,
 };
 
 int

@@ -98,11 +98,11 @@ struct pg_target {
     PQconninfoOption *options;    /* libpq's, as given in the URL */
     char             *schema;     /* "holdfast" */
     int               poll_only;  /* 1: yes, 0: no, -1: found out */
-    int               partitions; /* of queues that are made; 0: PARTITIONS_DEFAULT */
+    int               partitions; /* of queues that are made; 0: the usual number */
     char              where[160]; /* for people: "host/database", without a password */
 };
 
-enum { PARTITIONS_DEFAULT = 8, PARTITIONS_MAX = 32767, SCHEMA_NAME_MAX = 40 };
+enum { PARTITION_ID_MAX = 32767, SCHEMA_NAME_MAX = 40 };
 
 /* HF_INVALID; the text never has a password in it. */
 int  pg_target_parse(const char *url, struct pg_target *out, struct err *err);
@@ -132,7 +132,7 @@ enum { WAITERS_MAX = 1024 };
 struct pg_hints {
     bool              woken;   /* something came: the next wait returns at once */
     bool              workers; /* workers or partitions changed, or we own more */
-    uint8_t           news[(PARTITIONS_MAX + 8) / 8]; /* a bit for each partition with news */
+    uint8_t           news[(PARTITION_ID_MAX + 8) / 8]; /* a bit for each partition with news */
     bool              any_news;
     bool              result; /* a run that wait_result waits for may have ended */
     struct pg_waiter *waiters;
@@ -170,6 +170,7 @@ struct postgres {
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
     struct queue_names queues;
+    struct pg_cursors *cursors; /* postgres_cursor.c: how far partitions have been read */
     struct pg_hints    hints;
     int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                          nobody hints: wait returns after 5 ms */
@@ -202,6 +203,8 @@ void            pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a);
 void            pg_sync(struct postgres *s);
 void pg_sync_write(struct postgres *s); /* for statements that commit by themselves: the loss of
                                            this section is HF_UNKNOWN */
+/* Sends the settings of a session, or of a transaction. */
+void pg_settings(struct postgres *s, enum pg_sql id);
 /* begin (read committed) and, through a pooler, the settings; commit and Sync. */
 void pg_begin(struct postgres *s);
 void pg_commit(struct postgres *s);

@@ -90,11 +90,13 @@ poll_us(struct pollfd *fds, nfds_t n, int64_t us)
 
 /* Waits until bytes have come, or gone if there are some to send; takes them in. False: lost. */
 static bool
-wait_socket(struct postgres *s)
+wait_socket(struct postgres *s, bool sending)
 {
     int unsent = PQflush(s->conn);
     if (unsent < 0 && PQstatus(s->conn) == CONNECTION_BAD)
         return false;
+    if (sending && unsent == 0) /* the server may have nothing to say before it gets more */
+        return true;
     struct pollfd fd = {PQsocket(s->conn), (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)), 0};
     int           n;
     do
@@ -116,7 +118,7 @@ push(struct postgres *s, bool all)
 {
     int unsent;
     while (s->lost.code == 0 && (unsent = PQflush(s->conn)) != 0)
-        if (unsent < 0 || !wait_socket(s))
+        if (unsent < 0 || !wait_socket(s, true))
             lose_connection(s);
         else if (!all)
             break;
@@ -247,11 +249,22 @@ pg_sync_write(struct postgres *s)
 }
 
 void
+pg_settings(struct postgres *s, enum pg_sql id)
+{
+    struct pg_args *a = pg_args(s);
+    char            partitions[16] = "";
+    if (s->target.partitions)
+        snprintf(partitions, sizeof(partitions), "%d", s->target.partitions);
+    pg_put_text(a, partitions);
+    send_kind(s, id, a, EXPECT_QUIET);
+}
+
+void
 pg_begin(struct postgres *s)
 {
     send_kind(s, PG_begin, NULL, EXPECT_QUIET);
     if (s->pooled)
-        send_kind(s, PG_local_settings, NULL, EXPECT_QUIET);
+        pg_settings(s, PG_local_settings);
 }
 
 void
@@ -266,7 +279,7 @@ pg_begin_read(struct postgres *s)
 {
     send_kind(s, PG_begin_read, NULL, EXPECT_QUIET);
     if (s->pooled)
-        send_kind(s, PG_local_settings, NULL, EXPECT_QUIET);
+        pg_settings(s, PG_local_settings);
 }
 
 void
@@ -286,7 +299,7 @@ receive(struct postgres *s, PGresult **out)
     if (s->lost.code)
         return false;
     while (PQisBusy(s->conn))
-        if (!wait_socket(s)) {
+        if (!wait_socket(s, false)) {
             if (s->lost.code == 0 && !PQisBusy(s->conn))
                 break; /* it said why */
             lose_connection(s);

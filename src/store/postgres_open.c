@@ -2,7 +2,7 @@
  * Connecting: libpq's parameters, the settings of a session, finding out whether a pooler is in
  * between, and whether the schema is the one that this version works with.
  */
-#include "store/postgres.h"
+#include "store/postgres_cycle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -121,7 +121,7 @@ set_up(struct postgres *s, struct err *err)
     TRY(dial(s, err));
     TRY(find_pooler(s, err));
     if (!s->pooled) {
-        pg_send(s, PG_settings, NULL);
+        pg_settings(s, PG_settings);
         pg_sync(s);
         TRY(pg_synced(s, err));
     }
@@ -192,6 +192,7 @@ postgres_free(struct postgres *s)
         mem_free(s->text[i]);
     pg_args_release(&s->scratch);
     pg_queues_release(s);
+    pg_cursors_release(s->cursors);
     pg_target_release(&s->target);
     mem_free(s->hints.waiters);
     mem_free(s->expected);

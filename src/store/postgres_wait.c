@@ -27,7 +27,7 @@ hear_news(struct postgres *s, const char *text)
         long partition = strtol(text, &end, 10);
         if (end == text)
             break;
-        if (partition > 0 && partition <= PARTITIONS_MAX)
+        if (partition > 0 && partition <= PARTITION_ID_MAX)
             s->hints.news[partition / 8] |= (uint8_t)(1u << partition % 8);
     }
     s->hints.any_news = s->hints.woken = true;

@@ -1,0 +1,22 @@
+-- Gives all partitions back to nobody, and releases what the worker had claimed, without counting
+-- a crash. False: the worker is not there any more.
+create or replace function holdfast.leave(leaving_worker bigint)
+returns boolean language plpgsql as $$
+declare
+    left_ids smallint[];
+begin
+    delete from holdfast.worker w where w.id = leaving_worker;
+    if not found then
+        return false;
+    end if;
+    left_ids := array(select p.id from holdfast.partition p where p.owner = leaving_worker
+                       order by p.id for update);
+    update holdfast.partition set owner = null, busy_until = null where id = any (left_ids);
+    update holdfast.run set claimed = false where partition_id = any (left_ids) and claimed;
+    update holdfast.task
+       set claimed_by = null, xid = pg_current_xact_id(),
+           run_at_us = case when class = 3 then run_at_us end
+     where claimed_by = leaving_worker;
+    return true;
+end
+$$;
