@@ -248,15 +248,17 @@ pg_sync_write(struct postgres *s)
     sync_as(s, EXPECT_DOUBTFUL_SYNC);
 }
 
+/* Leaves the scratch alone: a verb may have filled it before it begins. */
 void
 pg_settings(struct postgres *s, enum pg_sql id)
 {
-    struct pg_args *a = pg_args(s);
-    char            partitions[16] = "";
+    struct pg_args a = {0};
+    char           partitions[16] = "";
     if (s->target.partitions)
         snprintf(partitions, sizeof(partitions), "%d", s->target.partitions);
-    pg_put_text(a, partitions);
-    send_kind(s, id, a, EXPECT_QUIET);
+    pg_put_text(&a, partitions);
+    send_kind(s, id, &a, EXPECT_QUIET);
+    pg_args_release(&a);
 }
 
 void

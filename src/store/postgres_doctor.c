@@ -123,12 +123,14 @@ examine_role(struct diagnosis *d, struct err *err)
     pg_send_read(s, PG_doctor_role, NULL);
     if (pg_result(s, err) == HF_OK && pg_rows(s) == 1) {
         const char *role = pg_peek_text(s, 0, 0);
-        bool        super = pg_get_int(s, 0, 1) != 0, admin = pg_get_int_or(s, 0, 2, 0) != 0;
-        bool        worker = pg_get_int(s, 0, 3) != 0, client = pg_get_int(s, 0, 4) != 0;
-        const char *may = admin    ? "may migrate, run workers and start runs"
-                          : worker ? "may run workers and start runs, not migrate"
-                          : client ? "may start runs, not run workers"
-                                   : "may neither run workers nor start runs";
+        bool        super = pg_get_int(s, 0, 1) != 0, owner = pg_get_int_or(s, 0, 2, 0) != 0;
+        bool        admin = pg_get_int(s, 0, 3) != 0, worker = pg_get_int(s, 0, 4) != 0;
+        bool        client = pg_get_int(s, 0, 5) != 0;
+        const char *may = owner             ? "may do everything, migrate too"
+                          : admin && worker ? "may operate, run workers and start runs"
+                          : worker          ? "may run workers and start runs, not operate"
+                          : client          ? "may start runs, not run workers"
+                                            : "may neither run workers nor start runs";
         find(d,
              !worker && !client ? GRADE_BAD
              : super            ? GRADE_NOTE
@@ -259,7 +261,7 @@ postgres_info(struct store *base, struct arena *a, struct store_info *out, struc
     struct postgres *s = postgres_of(base);
     struct diagnosis d = {.s = s, .a = a};
 
-    *out = (struct store_info){.kind = "postgresql", .schema_known = postgres_schema_known()};
+    *out = (struct store_info){.kind = "postgres", .schema_known = postgres_schema_known()};
     out->path = arena_strdup(a, s->target.where);
     d.rows = arena_alloc(a, FINDINGS_MAX * sizeof(*d.rows));
     if (out->path == NULL || d.rows == NULL)
