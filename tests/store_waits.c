@@ -122,7 +122,7 @@ end_soon(void *arg)
     struct run_row *r = arg;
     struct write    write = {.kind = WRITE_RUN, .run = r};
     struct batch    batch = {.worker = w.worker,
-                             .partitions = (int32_t[]){1},
+                             .partitions = (int32_t[]){row_partition(r->no)},
                              .n_partitions = 1,
                              .writes = &write,
                              .n_writes = 1};

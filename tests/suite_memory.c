@@ -1,4 +1,5 @@
 /* The store suite over the memory store. */
 #include "store_suite.h"
 
-const struct subject subject = {"memory", memory_store_open, true};
+const struct subject subject = {
+    .name = "memory", .open = memory_store_open, .refuses_marked = true};

@@ -7,4 +7,4 @@ open_file(const struct clock *clock, struct store **out, struct err *err)
     return sqlite_store_open("suite.db", clock, out, err);
 }
 
-const struct subject subject = {"sqlite", open_file, false};
+const struct subject subject = {.name = "sqlite", .open = open_file};

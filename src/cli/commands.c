@@ -105,6 +105,15 @@ OPTIONS(task_options) = {
     JSON,
     END};
 
+OPTIONS(purge_options) = {
+    {"older-than", OPTION_DURATION, "DURATION", "only runs that ended so long ago; 0s: all"},
+    {"queue", OPTION_TEXT, "QUEUE", "only runs of this queue"},
+    {"status", OPTION_CHOICE, "completed|failed|cancelled|terminated", "only these"},
+    {"batch", OPTION_COUNT, "N", "so many in one commit (1000)"},
+    {"dry-run", OPTION_FLAG, NULL, "count them, delete nothing"},
+    JSON,
+    END};
+
 const struct command commands[] = {
     {"demo", "", 0, 0, "run 1,000 orders while the worker is killed, and check the result",
      demo_options, run_demo},
@@ -125,6 +134,12 @@ const struct command commands[] = {
     {"why", "ID", 1, 1, "say in one sentence what a run or task waits for", json_options, run_why},
     {"task", "list|show|retry|discard [ID...]", 1, -1, "look at tasks and dead letters",
      task_options, run_task},
+    {"workers", "", 0, 0, "list the workers, with what they own and how busy they are",
+     json_options, run_workers},
+    {"queues", "[retain QUEUE DURATION]", 0, 3,
+     "list the queues, or say how long one keeps runs that have ended", json_options, run_queues},
+    {"purge", "", 0, 0, "delete runs that have ended, with their history", purge_options,
+     run_purge},
     {"doctor", "", 0, 0, "check the store and whether its work can be done", json_options,
      run_doctor},
     {"completion", "bash", 1, 1, "print a completion script for the shell", no_options,

@@ -84,7 +84,10 @@ print_synopsis(void)
                 printf(".Op Fl -%s\n", o->name);
             else
                 printf(".Op Fl -%s Ar %s\n", o->name, o->value);
-        if (k->operands[0])
+        int n = (int)strlen(k->operands);
+        if (n > 0 && k->operands[0] == '[') /* all of it may be left out */
+            printf(".Op Ar %.*s\n", n - 2, k->operands + 1);
+        else if (n > 0)
             printf(".Ar %s\n", k->operands);
     }
 }

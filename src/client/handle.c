@@ -74,6 +74,8 @@ hf_close(hf *h)
         h->spare->ops->close(h->spare);
     if (h->store)
         h->store->ops->close(h->store);
+    if (atomic_load(&h->stop_fd) >= 0)
+        close(atomic_load(&h->stop_fd));
     registry_release(&h->registry);
     pthread_mutex_destroy(&h->mutex);
     pthread_mutex_destroy(&h->err_mutex);

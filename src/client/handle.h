@@ -25,7 +25,9 @@ struct hf {
     struct test_world *test;
     void (*close_test)(hf *h); /* set with test */
     _Atomic int stops;         /* calls of hf_stop */
-    _Atomic int stop_fd; /* eventfd of the running worker, -1 if none; written to by hf_stop */
+    _Atomic int stop_fd;       /* eventfd, written to by hf_stop; made by the first hf_run, and kept
+                                  until the close: a stop may come at any time. -1: none yet */
+    _Atomic int running;       /* 1 while a worker runs */
 };
 
 /* Keeps err as the handle's last error and returns its code. */

@@ -248,11 +248,13 @@ fault_store_open(struct store *inner, fault_hook hook, void *arg, struct store *
     *out = NULL;
     if (f == NULL)
         return err_nomem(err);
-    *f =
-        (struct fault_store){.store = {.ops = &fault_ops, .shared = inner->shared, .clock = inner->clock, .log = inner->log},
-                             .inner = inner,
-                             .hook = hook,
-                             .arg = arg};
+    *f = (struct fault_store){.store = {.ops = &fault_ops,
+                                        .shared = inner->shared,
+                                        .clock = inner->clock,
+                                        .log = inner->log},
+                              .inner = inner,
+                              .hook = hook,
+                              .arg = arg};
     *out = &f->store;
     return HF_OK;
 }

@@ -32,6 +32,7 @@ struct partition {
     const char *queue;
     int         crashes;
     int64_t     crashed_us;
+    int64_t     retain_us; /* of its queue */
     /* shared stores */
     int64_t owner; /* the worker; 0: nobody */
     int64_t moved; /* grows when the partition is made, given to somebody, or given up */
@@ -159,6 +160,12 @@ int memory_load(struct store *s, const int64_t *nos, size_t n, struct arena *a, 
                 struct err *err);
 int memory_load_tasks(struct store *s, const int64_t *nos, size_t n, struct arena *a,
                       struct task_row *out, struct err *err);
+
+/* memory_purge.c */
+int
+memory_queues(struct store *s, struct arena *a, struct queue_row **out, size_t *n, struct err *err);
+int memory_retain(struct store *s, const char *queue, int64_t retain_us, struct err *err);
+int memory_purge(struct store *s, const struct purge *what, size_t *n, struct err *err);
 
 /* Two texts are the same; NULL is like no text. */
 bool is_text(const char *a, const char *b);

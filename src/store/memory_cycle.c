@@ -326,6 +326,8 @@ memory_cycle(struct store *s, struct batch *batch, struct cursor *cursors, size_
         if (rc == HF_OK)
             pthread_cond_broadcast(&db->ended);
     }
+    if (s->shared)
+        out->partitions = shared_news(db, memory_of(s)->worker);
     if (rc == HF_OK && n_cursors &&
         fetch(memory_of(s), now_us, cursors, n_cursors, room, a, out, err) != HF_OK) {
         if (batch == NULL || batch->n_writes == 0)

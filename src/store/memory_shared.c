@@ -228,7 +228,7 @@ release_tasks(struct memory_db *db, int64_t worker, int crashes, struct err *err
         struct task_row row = *task;
         if (!row.claimed || row.holder != worker)
             continue;
-        row.claimed = false;
+        row.claimed = crashes == 0; /* who has left says nothing of what it had begun */
         row.holder = 0;
         row.crashes += crashes;
         if (row_stream(row.no) != STREAM_DELAYED)

@@ -5,7 +5,7 @@
  * sqlite_open: files, settings, migrations. sqlite_stmt: statements, transactions, errors.
  * sqlite_row: rows to structs. sqlite_queue: names of partitions. sqlite_lock, sqlite_owner:
  * ownership. sqlite_submit: clients' writes. sqlite_commit, sqlite_fetch: the cycle. sqlite_read,
- * sqlite_info: for people. sqlite_wait: hints. sqlite_checkpoint: the log.
+ * sqlite_info: for people. sqlite_purge: retention. sqlite_wait: hints. sqlite_checkpoint: the log.
  */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
@@ -184,8 +184,6 @@ int queue_need(struct sqlite *s, const char *queue, int32_t *out, struct err *er
 const char *queue_name(struct sqlite *s, int32_t partition);
 void        queues_settle(struct sqlite *s, bool committed);
 void        queues_release(struct sqlite *s);
-/* Whether a queue is in a list of names with commas; NULL: all are. */
-bool queue_in_list(const char *list, const char *queue);
 
 /* ---- sqlite_lock.c */
 
@@ -237,6 +235,10 @@ int  sqlite_workers(struct store *base, struct arena *a, struct worker_row **out
 int  sqlite_pending(struct store *base, const char *queues, int64_t due_until_us,
                     struct pending *out, struct err *err);
 int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, struct err *err);
+int  sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
+                   struct err *err);
+int  sqlite_retain(struct store *base, const char *queue, int64_t retain_us, struct err *err);
+int  sqlite_purge(struct store *base, const struct purge *what, size_t *n, struct err *err);
 
 /* ---- parts of verbs */
 

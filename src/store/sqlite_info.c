@@ -1,9 +1,9 @@
-/* What is left to do, and facts about the file: for drain and doctor. */
+/* What is left to do, queue by queue too, and facts about the file: for people and for drain. */
 #include "store/sqlite.h"
 
 #include <sys/stat.h>
 
-enum { COUNT_MAX = 100000 };
+enum { COUNT_MAX = 100000, BACKLOG_MAX = 10000 };
 
 /* Adds a count of at most what is missing to COUNT_MAX. The fourth parameter is set by the caller.
  */
@@ -133,4 +133,108 @@ sqlite_info(struct store *base, struct arena *a, struct store_info *out, struct 
     out->file_bytes = stat(s->path, &st) == 0 ? (int64_t)st.st_size : 0;
     out->log_bytes = sqlite_log_bytes(s);
     return HF_OK;
+}
+
+/* Tasks of one class of a queue. */
+static int
+count_backlog(struct sqlite *s, int32_t partition, int stream, int64_t now_us,
+              struct queue_row *row, struct err *err)
+{
+    sqlite3_stmt *q = sql_get(s, SQL_queue_tasks, err);
+    if (q == NULL)
+        return err->code;
+    bind_int(q, 1, row_no(partition, stream, 0));
+    bind_int(q, 2, row_no(partition, stream, 0) + row_seq(-1));
+    bind_int(q, 3, BACKLOG_MAX);
+    bind_int(q, 4, now_us);
+    int     rc = sqlite3_step(q);
+    int64_t tasks = sqlite3_column_int64(q, 0), delayed = sqlite3_column_int64(q, 1),
+            oldest_us = sqlite3_column_int64(q, 2);
+    sqlite3_reset(q);
+    if (rc != SQLITE_ROW)
+        return sqlite_fail(s, rc, "count tasks", err);
+    row->tasks += tasks;
+    row->delayed += delayed;
+    row->backlog_more |= tasks + delayed == BACKLOG_MAX;
+    if (oldest_us && (row->oldest_us == 0 || oldest_us < row->oldest_us))
+        row->oldest_us = oldest_us;
+    return HF_OK;
+}
+
+static int
+count_queue(struct sqlite *s, int32_t partition, struct queue_row *row, struct err *err)
+{
+    int64_t       now_us = clock_now_us(&s->base.clock), running = 0, due = 0;
+    sqlite3_stmt *runs = sql_get(s, SQL_count_runs, err), *timers = sql_get(s, SQL_count_due, err);
+
+    if (runs == NULL || timers == NULL)
+        return err->code;
+    for (int stream = 0; stream < STREAMS; stream++)
+        TRY(count_backlog(s, partition, stream, now_us, row, err));
+    bind_int(runs, 1, row_no(partition, 0, 0));
+    bind_int(runs, 2, row_no(partition + 1, 0, 0) - 1);
+    bind_int(runs, 3, BACKLOG_MAX);
+    bind_int(runs, 4, RUN_RUNNING);
+    TRY(sql_int(s, runs, 0, &running, err));
+    bind_int(timers, 1, partition);
+    bind_int(timers, 2, now_us);
+    bind_int(timers, 3, BACKLOG_MAX);
+    TRY(sql_int(s, timers, 0, &due, err));
+    row->runs = running + due;
+    row->backlog_more |= running == BACKLOG_MAX || due == BACKLOG_MAX;
+    return HF_OK;
+}
+
+/* A queue is one partition; the owner of the file serves it, if it is of its queues. */
+static int
+list_queues(struct sqlite *s, struct arena *a, const struct worker_row *owner,
+            struct queue_row **out, size_t *n, struct err *err)
+{
+    struct queue_row *rows = NULL;
+    sqlite3_stmt     *q = sql_get(s, SQL_queue_list, err);
+    bool              failed = false;
+    int               rc, code = HF_OK;
+
+    if (q == NULL)
+        return err->code;
+    for (*n = 0; (rc = sqlite3_step(q)) == SQLITE_ROW && code == HF_OK; ++*n) {
+        const char *name = column_text(q, 1, a, &failed);
+        rows = rows_grow(a, rows, *n, sizeof(*rows));
+        if (rows == NULL || name == NULL) {
+            code = err_nomem(err);
+            break;
+        }
+        bool served = owner && owner->live && queue_in_list(owner->queues, name);
+        rows[*n] = (struct queue_row){.name = name,
+                                      .partitions = 1,
+                                      .unowned = !served,
+                                      .crashes = sqlite3_column_int(q, 2),
+                                      .retain_us = sqlite3_column_int64(q, 3)};
+        code = count_queue(s, sqlite3_column_int(q, 0), &rows[*n], err);
+    }
+    sqlite3_reset(q);
+    if (code != HF_OK)
+        return code;
+    if (rc != SQLITE_DONE)
+        return sqlite_fail(s, rc, "list the queues", err);
+    *out = rows;
+    return HF_OK;
+}
+
+int
+sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
+              struct err *err)
+{
+    struct sqlite     *s = sqlite_of(base);
+    struct worker_row *owner;
+    size_t             owners;
+
+    *out = NULL;
+    TRY(sqlite_workers(base, a, &owner, &owners, err));
+    TRY(sqlite_begin_read(s, err));
+    int rc = list_queues(s, a, owners ? owner : NULL, out, n, err);
+    if (rc == HF_OK)
+        rc = sqlite_commit(s, err);
+    sqlite_rollback(s);
+    return rc;
 }

@@ -262,6 +262,22 @@ sqlite_leave(struct store *base, int64_t worker, struct err *err)
     return HF_OK;
 }
 
+/* The owner of the file has all of its queues. */
+static int
+count_owned(struct sqlite *s, struct worker_row *row, struct err *err)
+{
+    sqlite3_stmt *q = sql_get(s, SQL_partition_list, err);
+    int           rc;
+
+    if (q == NULL)
+        return err->code;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW)
+        row->partitions +=
+            queue_in_list(row->queues, (const char *)sqlite3_column_text(q, 1)) ? 1 : 0;
+    sqlite3_reset(q);
+    return rc == SQLITE_DONE ? HF_OK : sqlite_fail(s, rc, "count partitions", err);
+}
+
 /* One that died without leaving is shown, not alive, until the next one joins. */
 int
 sqlite_workers(struct store *base, struct arena *a, struct worker_row **out, size_t *n,
@@ -291,6 +307,7 @@ sqlite_workers(struct store *base, struct arena *a, struct worker_row **out, siz
             .handlers = column_text(q, 6, a, &failed),
             .since_us = sqlite3_column_int64(q, 7),
             .live = live,
+            .expires_us = NEVER_US,
         };
     }
     sqlite3_reset(q);
@@ -298,6 +315,8 @@ sqlite_workers(struct store *base, struct arena *a, struct worker_row **out, siz
         return err_nomem(err);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return sqlite_fail(s, rc, "read the owner", err);
+    if (live)
+        TRY(count_owned(s, row, err));
     *n = there;
     *out = there ? row : NULL;
     return HF_OK;

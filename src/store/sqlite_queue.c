@@ -123,16 +123,3 @@ queues_release(struct sqlite *s)
     mem_free(s->queues.rows);
     s->queues = (struct queue_names){0};
 }
-
-bool
-queue_in_list(const char *list, const char *queue)
-{
-    size_t len = strlen(queue);
-    for (const char *p = list; p != NULL;) {
-        p += strspn(p, " ,");
-        if (strncmp(p, queue, len) == 0 && (p[len] == '\0' || p[len] == ',' || p[len] == ' '))
-            return true;
-        p = strchr(p, ',');
-    }
-    return list == NULL;
-}

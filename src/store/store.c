@@ -87,3 +87,16 @@ store_open(const char *url, const struct clock *clock, struct store **out, struc
         return err_set(err, HF_INVALID, "store URL %s: no path", url);
     return sqlite_store_open(path, clock, out, err);
 }
+
+bool
+queue_in_list(const char *list, const char *queue)
+{
+    size_t len = strlen(queue);
+    for (const char *p = list; p != NULL;) {
+        p += strspn(p, " ,");
+        if (strncmp(p, queue, len) == 0 && (p[len] == '\0' || p[len] == ',' || p[len] == ' '))
+            return true;
+        p = strchr(p, ',');
+    }
+    return list == NULL;
+}

@@ -140,7 +140,7 @@ struct task_row {
     int         crashes;
     const char *error_name, *error_message; /* of the last attempt */
     /* only when read */
-    int64_t holder; /* claimed: the worker's number; 0 where a store knows only one worker */
+    int64_t holder; /* claimed: the worker's number; 0: it has left, or the store knows only one */
 };
 
 struct dead_row {
@@ -177,12 +177,12 @@ struct inbox_row {
                             result, finished: output or error message */
     const char *key;     /* signal: the sender's key. replace: the start's token. child, result,
                             finished: error name */
-    int         aux;     /* replace: version. child, result: the run's execution. finished: 1 if
+    int aux;             /* replace: version. child, result: the run's execution. finished: 1 if
                             it is not to be tried again whatever its policy, 2 if it has not begun */
-    int         code;    /* child, result, finished: HF_OK or a positive code */
-    int         attempt; /* result, finished: attempts that have ended */
-    int64_t     sender;  /* finished: the worker's number */
-    int64_t     time_us; /* when it was stored */
+    int     code;        /* child, result, finished: HF_OK or a positive code */
+    int     attempt;     /* result, finished: attempts that have ended */
+    int64_t sender;      /* finished: the worker's number */
+    int64_t time_us;     /* when it was stored */
 };
 
 struct history_row {
@@ -253,33 +253,38 @@ struct worker_row {
     const char *queues;   /* names with commas, NULL: all */
     const char *handlers; /* "workflow:order@2 task:charge", sorted */
     int64_t     since_us;
-    bool        live; /* it is running now, as far as the store can tell */
+    bool        live;              /* it is running now, as far as the store can tell */
     int         slots, slots_free; /* as it last said; slots 0: not known */
     int         partitions;        /* it owns so many */
     int64_t     lease_us;
     int64_t     expires_us; /* store time when its lease ends; NEVER_US on an exclusive store */
 };
 
-/* A queue, for people. Backlog counts stop at 10,000 a partition; -1: not known. */
+/* A queue, for people. Counts stop at 10,000 for each class of each partition; -1: not known. */
 struct queue_row {
     const char *name;
     int         partitions;
-    int         unowned;      /* partitions that nobody serves */
-    bool        by_sql;       /* its tasks are claimed by SQL clients, not by workers */
-    bool        backlog_more; /* the counts are lower bounds */
+    int         unowned;              /* partitions that nobody serves */
+    bool        by_sql;               /* its tasks are claimed by SQL clients, not by workers */
+    bool        backlog_more;         /* the counts are lower bounds */
     int64_t     tasks, delayed, runs; /* waiting to run; with a time to come; runs not ended that
                                          have work to do */
-    int64_t oldest_us; /* when the oldest waiting task was stored; 0: none */
-    int64_t retain_us; /* ended runs are kept so long; 0: for ever */
-    int     crashes;   /* of partitions that are not calm again */
+    int64_t oldest_us;                /* when the oldest waiting task was stored; 0: none */
+    int64_t retain_us;                /* ended runs are kept so long; 0: for ever */
+    int     crashes;                  /* of partitions that are not calm again */
 };
 
-/* What `purge` deletes: runs that have ended, with all that belongs to them. */
+/*
+ * What `purge` deletes: runs that have ended, with all that belongs to them. One that is about to
+ * begin anew stays, and one that has called a task which is still there. A child may go before its
+ * parent: the parent has been told of its end.
+ */
 struct purge {
     const char *queue;        /* NULL: all */
     int64_t     ended_before; /* store time, us */
     int         status;       /* -1: any */
     int         limit;        /* so many in one commit at most */
+    bool        count_only;   /* nothing is deleted: how many there are, up to the limit */
 };
 
 /* Facts for doctor. Strings may be NULL where a store has no such thing. */
@@ -390,7 +395,7 @@ enum { FETCH_BYTES_MAX = 16 * 1024 * 1024 };
 /* How many rows of a kind a fetch may bring, for each cursor. */
 struct room {
     size_t runs, tasks, inbox;
-    bool   patient; /* partitions that very likely have no news may be left out for up to a second */
+    bool patient; /* partitions that very likely have no news may be left out for up to a second */
 };
 
 struct rows {
@@ -404,8 +409,10 @@ struct rows {
     size_t            n_inbox;
     bool              more;   /* something was cut off for want of room: fetch again */
     int64_t           now_us; /* store time of the fetch */
-    int64_t  next_due_us;     /* earliest time in the store that has not come; NEVER_US if none */
-    uint32_t partitions; /* changes when the caller should acquire again: it may own more */
+    int64_t next_due_us;      /* earliest time in the store that has not come; NEVER_US if none */
+    /* Changes when the caller should acquire again: it may own more. On a shared store also said
+     * without cursors, if the batch is empty. */
+    uint32_t partitions;
 };
 
 struct loaded {
@@ -503,7 +510,9 @@ struct store_ops {
      * its crash is counted, and what it had claimed is released. What is owned by then may be read
      * after this has returned, not before. HF_NOT_FOUND: it lives, or is gone already. */
     int (*takeover)(struct store *s, int64_t worker, int64_t dead, struct err *err);
-    /* Gives everything back in good order: no crash is counted, claims are released. */
+    /* Gives everything back in good order: no crash is counted. Task rows that it still holds stay
+     * claimed, with no holder (0), and are brought to their owners: what was begun has no result.
+     */
     int (*leave)(struct store *s, int64_t worker, struct err *err);
 
     /*
@@ -545,6 +554,9 @@ struct store {
     struct clock            clock;  /* {0}: the system's */
     struct log              log;
 };
+
+/* Whether a queue is in a list of names with commas; NULL: all are. */
+bool queue_in_list(const char *list, const char *queue);
 
 /*
  * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).

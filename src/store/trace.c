@@ -239,10 +239,12 @@ trace_store_open(struct store *inner, const struct log *log, struct store **out,
     *out = NULL;
     if (t == NULL)
         return err_nomem(err);
-    *t =
-        (struct trace_store){.store = {.ops = &trace_ops, .shared = inner->shared, .clock = inner->clock, .log = inner->log},
-                             .inner = inner,
-                             .log = log ? *log : (struct log){0}};
+    *t = (struct trace_store){.store = {.ops = &trace_ops,
+                                        .shared = inner->shared,
+                                        .clock = inner->clock,
+                                        .log = inner->log},
+                              .inner = inner,
+                              .log = log ? *log : (struct log){0}};
     *out = &t->store;
     return HF_OK;
 }

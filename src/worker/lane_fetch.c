@@ -194,6 +194,8 @@ lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *e
                  (long long)job->policy.deadline_ms);
         return finish_unstarted(l, live, job, HF_TIMEOUT, message, err);
     }
+    if (l->store->shared && job->row.holder != l->worker)
+        job->row.claimed = false; /* by one that has left */
     if (job->policy.on_crash == HF_FAIL && !job->row.claimed)
         job_list_put(&l->to_claim, job);
     else

@@ -85,15 +85,13 @@ open_stops(struct worker *w, struct err *err)
 {
     sigset_t set;
 
-    w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (w->stop_fd < 0)
-        return err_set(err, HF_UNAVAILABLE, "no file descriptor for the worker");
-    int none = -1;
-    if (!atomic_compare_exchange_strong(&w->h->stop_fd, &none, w->stop_fd)) {
-        close(w->stop_fd);
-        w->stop_fd = -1;
+    if (atomic_exchange(&w->h->running, 1))
         return err_set(err, HF_INVALID, "this handle runs a worker already");
-    }
+    w->running = true;
+    w->stop_fd = atomic_load(&w->h->stop_fd);
+    if (w->stop_fd < 0 && (w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0)
+        return err_set(err, HF_UNAVAILABLE, "no file descriptor for the worker");
+    atomic_store(&w->h->stop_fd, w->stop_fd);
     if (w->signal_fd < 0)
         return HF_OK;
     sigemptyset(&set);
@@ -110,10 +108,9 @@ close_stops(struct worker *w)
 {
     if (w->wake_fd >= 0)
         close(w->wake_fd);
-    if (w->stop_fd >= 0) {
-        atomic_store(&w->h->stop_fd, -1);
-        close(w->stop_fd);
-    }
+    eventfd_t stops;
+    if (w->running && w->stop_fd >= 0)
+        eventfd_read(w->stop_fd, &stops);
     if (w->signal_fd > 0) {
         close(w->signal_fd);
         pthread_sigmask(SIG_SETMASK, &w->old_mask, NULL);
@@ -356,7 +353,10 @@ hf_run(hf *h, const hf_worker_opt *opt)
         w->store->ops->close(w->store);
     buf_release(&w->handlers);
     close_stops(w);
-    atomic_store(&h->stops, 0);
+    if (w->running) {
+        atomic_store(&h->stops, 0);
+        atomic_store(&h->running, 0);
+    }
     if (!in_use)
         mem_free(w);
     return rc ? handle_fail(h, &err) : HF_OK;

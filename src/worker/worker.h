@@ -14,6 +14,7 @@ struct worker {
     struct lane     lane;
     struct lane_opt opt;
     bool            drain;
+    bool            running; /* it is the handle's one worker */
     struct store   *store;
     struct buf      handlers;
     int             stop_fd;   /* becomes readable by hf_stop */

@@ -73,6 +73,7 @@ create table holdfast.run (
         autovacuum_vacuum_cost_delay = 0);
 create unique index run_id on holdfast.run (id);
 create index run_fetch on holdfast.run (partition_id, class, xid, no) where status = 0;
+create index run_paused on holdfast.run (partition_id, no) where status = 2;
 create index run_blocked on holdfast.run (partition_id, no) where status = 3;
 create index run_wake on holdfast.run (partition_id, wake_us, no) where wake_us is not null;
 create index run_parent on holdfast.run (parent_no, no) where parent_no is not null;
