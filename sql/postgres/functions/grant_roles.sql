@@ -1,8 +1,8 @@
 -- Makes three group roles, if they are missing, and gives them what they need; to be called by the
 -- owner of the schema, after each migration. prefix_client: start, signal, cancel and enqueue, read
--- everything. prefix_worker: that, and execute; make queues; claim from those served by SQL. prefix_admin: that,
--- and operate: terminate, pause, resume, retry, discard, change rows. None may change
--- the schema. Roles are of the whole server; that they exist is the only thing that needs the right
+-- everything. prefix_worker: that, and execute; make queues; claim from those served by SQL.
+-- prefix_admin: that, and operate: terminate, pause, resume, retry, discard, change rows. None may
+-- change the schema. Roles are of the whole server: making those that are missing needs the right
 -- to create roles.
 create or replace function holdfast.grant_roles(prefix text default 'holdfast')
 returns void language plpgsql
