@@ -24,6 +24,7 @@ declare
     stored bigint;
     each   record;
     has    bigint;
+    become integer;
 begin
     nos := '{}';
     outcomes := '{}';
@@ -83,17 +84,19 @@ begin
          order by u.i loop
         select r.no into has from holdfast.run r where r.id = each.id;
         continue when has = each.no;
-        if has is null then -- it was deleted just now
+        become := case when has is not null then
+                      holdfast.start_again(each.id, each.workflow, each.input, each.token,
+                                           coalesce(each.version, 0),
+                                           coalesce(each.policy, 0::smallint), each.i, now_us) end;
+        if become is null then -- it was deleted just now
             insert into holdfast.run (no, partition_id, class, id, workflow, input, token, version,
                                       started_us)
             values (each.no, each.no >> 48, each.no >> 46 & 3, each.id, each.workflow, each.input,
                     each.token, greatest(coalesce(each.version, 0), 0), now_us);
-            continue;
+        else
+            nos[each.i] := has;
+            outcomes[each.i] := become;
         end if;
-        nos[each.i] := has;
-        outcomes[each.i] := holdfast.start_again(each.id, each.workflow, each.input, each.token,
-                                                 coalesce(each.version, 0),
-                                                 coalesce(each.policy, 0::smallint), each.i, now_us);
     end loop;
 end
 $$;
