@@ -42,7 +42,8 @@ begin
                 then worker
             when f.proname in ('start', 'start_many', 'signal', 'start_signal', 'cancel', 'enqueue',
                                'enqueue_many', 'result', 'submit_tasks', 'submit_runs',
-                               'submit_messages', 'hint', 'task_id', 'now_us') then client
+                               'submit_messages', 'hint', 'hint_submitted', 'task_id',
+                               'now_us') then client
             else worker end;
         execute format('revoke all on routine %s from public, %I, %I, %I', f.signature, client,
                        worker, admin);
