@@ -166,6 +166,15 @@ is 't' 'a client token makes a repeated start harmless' "
     select (holdfast.submit_runs('{tok}', '{w}', null, '{default}', '{1}', '{0}', '{0}', '{T}')).outcomes = '{0}'
        and (holdfast.submit_runs('{tok}', '{w}', null, '{default}', '{1}', '{0}', '{0}', '{T}')).outcomes = '{1}'"
 
+# A purge deletes an ended run while it is replaced: the start waits, and begins a new one.
+ask "update holdfast.run set status = 4 where id = 'a'"
+psql -Xq -d "$db" > /dev/null 2>&1 <<< "begin; delete from holdfast.run where id = 'a'; select pg_sleep(1); commit" &
+pid=$!
+until_true 5 sh -c "psql -XAtq -d '$db' -c \"select count(*) from pg_stat_activity where query like '%pg_sleep(1)%' and wait_event = 'PgSleep'\" | grep -q 1"
+is 'started' 'a run that is deleted while it is replaced begins as a new one' \
+    "select outcome from holdfast.start('order', 'a', if_exists => 'replace')"
+wait $pid
+
 # ---- hints
 hints()
 {

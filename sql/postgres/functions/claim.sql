@@ -3,7 +3,8 @@
 -- transaction rolls back, others may claim the task. Its number has to be given to complete, fail
 -- and heartbeat, which refuse one that is over: so of several claimers one alone settles a task.
 --
--- attempt: 1 for the first. key: the same for all attempts. claimer: a name, shown in the view tasks.
+-- attempt: 1 for the first. key: the same for all attempts. claimer: a name, shown in the view
+-- tasks.
 -- HF003: a bad argument, or workers serve the queue; HF004: there is no such queue.
 create or replace function holdfast.claim(queue text, n integer default 1,
                                           lease interval default '1 minute',

@@ -1,4 +1,4 @@
--- A start whose id is taken: what becomes of it, as submit_runs returns it. i: its number, for the
+-- A start whose id is taken: what becomes of it, as submit_runs returns it; null: the run is gone. i: its number, for the
 -- column field of HF005.
 create or replace function holdfast.start_again(wanted text, workflow text, input text, token text,
                                                 version integer, if_exists smallint, i bigint,
@@ -22,8 +22,8 @@ begin
         if run.status < 4 then
             return 1;
         end if;
-        -- Two at once: the second finds what the first has sent. Rows are not locked in a way that
-        -- their owner would wait for a client.
+        -- Two at once: the second finds what the first has sent. Rows are not locked, their owner
+        -- must never wait for a client.
         perform pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || wanted, 0));
         select * into run from holdfast.run r where r.id = wanted;
         if run.status < 4 or exists (select from holdfast.inbox x where x.run_no = run.no
@@ -34,12 +34,9 @@ begin
         raise exception using errcode = 'HF005', column = i::text,
             message = format('run %s: the id is taken', wanted);
     end if;
-    -- A purge deletes ended runs, but none whose row is held like this, and none with this message.
-    -- Owners do not wait for it.
-    perform from holdfast.run r where r.no = run.no for key share;
+    perform from holdfast.run r where r.no = run.no for key share; -- no owner waits, a purge does
     if not found then
-        raise exception using errcode = '40001',
-            message = format('run %s: it was deleted meanwhile', wanted);
+        return null;
     end if;
     insert into holdfast.inbox (no, partition_id, run_no, kind, name, payload, key, aux, time_us)
     values (run.no >> 48 << 48 | nextval('holdfast.row_seq'), run.no >> 48, run.no, replaced,
