@@ -17,29 +17,20 @@ start_server(void)
 
 TEST_SETUP(start_server)
 
-/* As the shared memory store. */
-static const char *
-new_url(void)
-{
-    static char url[300];
-    struct buf  out = {0};
-    struct err  err = {0};
-    if (url[0] == '\0') {
-        char name[40];
-        snprintf(name, sizeof(name), "suite_%d", (int)getpid());
-        const char *plain = pg_new_database(server, name);
-        snprintf(url, sizeof(url), "%s%cpartitions=3", plain, strchr(plain, '?') ? '&' : '?');
-        if (postgres_migrate(url, MIGRATE_RUN, &out, &err) != HF_OK)
-            test_fail(__FILE__, __LINE__, "migrate: %s", err.text);
-        buf_release(&out);
-    }
-    return url;
-}
-
+/* A store of its own each time, with as many partitions a queue as the shared memory store has. */
 static int
 open_database(const struct clock *clock, struct store **out, struct err *err)
 {
-    return postgres_store_open(new_url(), clock, out, err);
+    static int opened;
+    struct buf log = {0};
+    char       name[40], url[300];
+
+    snprintf(name, sizeof(name), "suite_%d_%d", (int)getpid(), ++opened);
+    const char *plain = pg_new_database(server, name);
+    snprintf(url, sizeof(url), "%s%cpartitions=3", plain, strchr(plain, '?') ? '&' : '?');
+    TRY(postgres_migrate(url, MIGRATE_RUN, &log, err));
+    buf_release(&log);
+    return postgres_store_open(url, clock, out, err);
 }
 
 const struct subject subject = {.name = "postgres", .open = open_database, .shared = true};

@@ -59,8 +59,8 @@ update holdfast.run r
 -- the parents; $11 now
 insert into holdfast.run (no, partition_id, class, id, workflow, version, input, token, parent_no,
                           parent_ref, parent_execution, started_us)
-select p.id::bigint << 48 | u.class::bigint << 46 | nextval('holdfast.row_seq'), p.id, u.class,
-       u.id, u.workflow, u.version, u.input, u.token, u.parent_no, u.parent_ref, u.parent_execution,
+select (p.id::bigint << 48) | (u.class::bigint << 46) | nextval('holdfast.row_seq'), p.id,
+       u.class, u.id, u.workflow, u.version, u.input, u.token, u.parent_no, u.parent_ref, u.parent_execution,
        holdfast.now_us($11::bigint)
   from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::integer[], $6::text[],
               $7::text[], $8::bigint[], $9::text[], $10::integer[]) with ordinality
@@ -84,7 +84,7 @@ select r.no,
 -- $4 refs, $5 executions of the parents, $6 kind, $7 code, $8 now
 -- index: run_id
 insert into holdfast.inbox (no, partition_id, run_no, kind, name, payload, key, aux, code, time_us)
-select (u.parent_no >> 48) << 48 | nextval('holdfast.row_seq'), (u.parent_no >> 48)::smallint,
+select (u.parent_no >> 48 << 48) | nextval('holdfast.row_seq'), (u.parent_no >> 48)::smallint,
        u.parent_no, $6::smallint, u.parent_ref, 'a run with this id is there already', 'exists',
        u.parent_execution, $7::integer, holdfast.now_us($8::bigint)
   from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[]) with ordinality
@@ -108,8 +108,9 @@ select k.no, k.no >> 48, k.no >> 46 & 3, k.id, k.name, k.payload, k.opts, k.run_
        k.ref, k.created_us, k.run_at_us, k.attempt, k.crashes, k.claimed_by,
        case when k.by_sql then holdfast.sql_since(k.no, k.run_at_us) end, k.error_name,
        k.error_message
-  from (select p.id::bigint << 48
-               | case when u.run_at_us > n.us and not s.by_sql then 3 else u.class end::bigint << 46
+  from (select (p.id::bigint << 48)
+               | (case when u.run_at_us > n.us and not s.by_sql then 3
+                       else u.class end::bigint << 46)
                | nextval('holdfast.row_seq') as no,
                u.id, u.name, u.payload, u.opts, u.run_no, u.execution, u.ref,
                coalesce(u.created_us, n.us) as created_us,
@@ -161,13 +162,13 @@ select t.no, coalesce(t.id, u.id), t.name, t.payload, t.opts, t.meta, u.attempts
 delete from holdfast.task where no = any ($1::bigint[]);
 
 -- name: commit_inbox
--- To runs that have not ended, by number or id, and to tasks that are there. Their numbers come
--- back, so that the owners can be hinted. In the order of the arrays: $1 runs, $2 ids of runs, $3 tasks, $4 kinds, $5 names, $6 payloads, $7 keys, $8 aux,
+-- To runs that have not ended, by number or id, and to tasks, also those that are gone. Their
+-- numbers come back, so that the owners can be hinted. In the order of the arrays: $1 runs, $2 ids of runs, $3 tasks, $4 kinds, $5 names, $6 payloads, $7 keys, $8 aux,
 -- $9 codes, $10 attempts, $11 senders, $12 times; $13 now
--- index: run_pkey run_id task_pkey
+-- index: run_pkey run_id
 insert into holdfast.inbox (no, partition_id, run_no, task_no, kind, name, payload, key, aux, code,
                             attempt, sender, time_us)
-select (o.no >> 48) << 48 | nextval('holdfast.row_seq'), (o.no >> 48)::smallint, o.run_no,
+select (o.no >> 48 << 48) | nextval('holdfast.row_seq'), (o.no >> 48)::smallint, o.run_no,
        u.task_no, u.kind, u.name, u.payload, u.key, u.aux, u.code, u.attempt, u.sender,
        coalesce(u.time_us, holdfast.now_us($13::bigint))
   from unnest($1::bigint[], $2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[],
@@ -182,8 +183,8 @@ select (o.no >> 48) << 48 | nextval('holdfast.row_seq'), (o.no >> 48)::smallint,
        select r.no, r.no from holdfast.run r
         where r.id = u.run_id and r.status < 4
        union all
-       select t.no, null from holdfast.task t
-        where t.no = u.task_no and u.run_no is null and u.run_id is null) o
+       select u.task_no, null
+        where u.task_no is not null and u.run_no is null and u.run_id is null) o
  order by u.at
 returning no;
 

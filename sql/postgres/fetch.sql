@@ -56,7 +56,7 @@ select r.no, r.xid, r.bytes,
                  and (t.xid, t.no) > (e.low_xid, e.low_no) and t.xid <= e.high_xid
                  and (t.run_at_us is null or t.class = 3)
                  and (t.class <> 3 or (t.run_at_us, t.no) <= (s.due_us, s.due_no))
-                 and (t.claimed_by is null or t.claimed_by = $13::bigint)
+                 and coalesce(t.claimed_by, 0) in (0, $13::bigint)
                order by t.xid, t.no limit $11::integer) k
         limit $11::integer) r;
 
@@ -148,7 +148,7 @@ select r.no, r.xid, r.bytes,
         where t.partition_id = s.partition_id
           and (t.run_at_us, t.no) > (s.us, s.no) and t.run_at_us <= n.us
           and t.run_at_us is not null
-          and (t.claimed_by is null or t.claimed_by = $7::bigint)
+          and coalesce(t.claimed_by, 0) in (0, $7::bigint)
         order by t.run_at_us, t.no limit $5::integer) r;
 
 -- name: fetch_due_runs
@@ -251,7 +251,7 @@ select exists (
                    where t.partition_id = s.partition_id and t.class = s.class
                      and (t.xid, t.no) > (e.low_xid, e.low_no) and t.xid <= e.high_xid
                      and (t.run_at_us is null or t.class = 3)
-                     and (t.claimed_by is null or t.claimed_by = $21::bigint)
+                     and coalesce(t.claimed_by, 0) in (0, $21::bigint)
                    limit 1) t)
        or exists (
            select 1

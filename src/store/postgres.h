@@ -145,6 +145,7 @@ struct postgres {
     char            *url;
     PGconn          *conn;   /* NULL: not connected */
     uint32_t         epoch;  /* grows with each new connection: cursors begin again */
+    bool             ended;  /* the server has said so */
     bool             pooled; /* unnamed statements, no session settings, no LISTEN */
 
     /* the pipeline */
@@ -197,6 +198,7 @@ pg_class(int cls)
 int  pg_ready(struct postgres *s, struct err *err);
 int  pg_connect(struct postgres *s, struct err *err); /* postgres_open.c; for pg_ready */
 void pg_disconnect(struct postgres *s);
+void pg_notice(void *arg, const PGresult *result); /* for PQsetNoticeReceiver */
 
 struct pg_args *pg_args(struct postgres *s);
 void            pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a);

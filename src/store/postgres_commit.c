@@ -18,22 +18,69 @@
          w-- > w##_first;)                                                                         \
         if (w->kind == (k) && w->unit >= (t)->from && w->unit < (t)->to)
 
+/* The partition in which a write changes or deletes rows; 0: it only inserts. */
+static int32_t
+partition_changed(const struct write *w)
+{
+    switch ((enum write_kind)w->kind) {
+    case WRITE_HISTORY:
+    case WRITE_PRUNE:
+        return row_partition(w->history.run_no);
+    case WRITE_RUN:
+    case WRITE_RESTART:
+        return row_partition(w->run->no);
+    case WRITE_TASK:
+    case WRITE_TASK_DELETE:
+    case WRITE_DEAD:
+        return row_partition(w->task->no);
+    case WRITE_INBOX_DELETE:
+        return row_partition(w->inbox.no);
+    case WRITE_CALM:
+    case WRITE_HAND_OVER:
+        return w->partition;
+    case WRITE_TASK_NEW: /* by the partition's owner, unless it goes to a queue */
+        return w->task->queue ? 0 : row_partition(w->task->run_no);
+    case WRITE_START:
+    case WRITE_INBOX:
+        break;
+    }
+    return 0;
+}
+
+/* A write outside the fence would be no error for the server. */
+static bool
+is_fenced(const struct batch *batch, int32_t partition, int32_t *last)
+{
+    if (partition == 0 || partition == *last)
+        return true;
+    *last = partition;
+    for (size_t i = 0; i < batch->n_partitions; i++)
+        if (batch->partitions[i] == partition)
+            return true;
+    return false;
+}
+
 int
 pg_write_begin(struct pg_writing *t, struct postgres *s, struct batch *batch, uint32_t from,
                uint32_t to, struct arena *a, struct err *err)
 {
+    int32_t last = 0;
     *t = (struct pg_writing){.s = s, .batch = batch, .from = from, .to = to};
     for (size_t i = 0; i < batch->n_writes; i++) {
         const struct write *w = &batch->writes[i];
         if (w->kind > WRITE_HAND_OVER)
             return err_set(err, HF_INTERNAL, "unknown write %u", w->kind);
+        if (!is_fenced(batch, partition_changed(w), &last))
+            return err_set(err, HF_INTERNAL, "write %zu: partition %d is not among the batch's", i,
+                           (int)last);
         if (w->unit >= from && w->unit < to)
             t->count[w->kind]++;
     }
-    t->ended = arena_alloc(a, (t->count[WRITE_RUN] + t->count[WRITE_RESTART] + 1) * sizeof(int64_t));
-    t->touched = arena_alloc(a, (t->count[WRITE_START] + t->count[WRITE_TASK_NEW] +
-                                 t->count[WRITE_INBOX] + 1) *
-                                    sizeof(int32_t));
+    t->ended =
+        arena_alloc(a, (t->count[WRITE_RUN] + t->count[WRITE_RESTART] + 1) * sizeof(int64_t));
+    t->touched = arena_alloc(
+        a, (t->count[WRITE_START] + t->count[WRITE_TASK_NEW] + t->count[WRITE_INBOX] + 1) *
+               sizeof(int32_t));
     return t->ended && t->touched ? HF_OK : err_nomem(err);
 }
 
@@ -58,7 +105,8 @@ send_starts(struct pg_writing *t)
         cls = pg_array(a, PG_INT2), version = pg_array(a, PG_INT4), input = pg_array(a, PG_TEXT),
         token = pg_array(a, PG_TEXT), parent = pg_array(a, PG_INT8), ref = pg_array(a, PG_TEXT),
         execution = pg_array(a, PG_INT4);
-    EACH_WRITE (t, w, WRITE_START) {
+    EACH_WRITE(t, w, WRITE_START)
+    {
         pg_add_text(a, id, w->start->id);
         pg_add_text(a, workflow, w->start->name);
         pg_add_text(a, queue, w->start->queue ? w->start->queue : "default");
@@ -79,7 +127,8 @@ send_started(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
     int             id = pg_array(a, PG_TEXT), token = pg_array(a, PG_TEXT);
-    EACH_WRITE (t, w, WRITE_START) {
+    EACH_WRITE(t, w, WRITE_START)
+    {
         pg_add_text(a, id, w->start->id);
         pg_add_text(a, token, w->start->token);
     }
@@ -92,7 +141,8 @@ send_taken(struct pg_writing *t)
     struct pg_args *a = pg_args(t->s);
     int id = pg_array(a, PG_TEXT), token = pg_array(a, PG_TEXT), parent = pg_array(a, PG_INT8),
         ref = pg_array(a, PG_TEXT), execution = pg_array(a, PG_INT4);
-    EACH_WRITE (t, w, WRITE_START) {
+    EACH_WRITE(t, w, WRITE_START)
+    {
         pg_add_text(a, id, w->start->id);
         pg_add_text(a, token, w->start->token);
         pg_add_int8_unless(a, parent, w->parent_no, 0);
@@ -111,7 +161,8 @@ send_history(struct pg_writing *t)
     struct pg_args *a = pg_args(t->s);
     int no = pg_array(a, PG_INT8), execution = pg_array(a, PG_INT4), seq = pg_array(a, PG_INT4),
         events = pg_array(a, PG_TEXT);
-    EACH_WRITE (t, w, WRITE_HISTORY) {
+    EACH_WRITE(t, w, WRITE_HISTORY)
+    {
         pg_add_int8(a, no, w->history.run_no);
         pg_add_int4(a, execution, w->history.execution);
         pg_add_int4(a, seq, w->history.seq);
@@ -125,7 +176,8 @@ send_prunes(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
     int             no = pg_array(a, PG_INT8), execution = pg_array(a, PG_INT4);
-    EACH_WRITE (t, w, WRITE_PRUNE) {
+    EACH_WRITE(t, w, WRITE_PRUNE)
+    {
         pg_add_int8(a, no, w->history.run_no);
         pg_add_int4(a, execution, w->history.execution);
     }
@@ -143,7 +195,8 @@ send_runs(struct pg_writing *t, enum write_kind kind)
         error_name = pg_array(a, PG_TEXT), error_message = pg_array(a, PG_TEXT),
         ended = pg_array(a, PG_INT8);
     pg_now(t->s, a);
-    EACH_WRITE_BACK (t, w, kind) {
+    EACH_WRITE_BACK(t, w, kind)
+    {
         const struct run_row *r = w->run;
         bool                  has_ended = run_has_ended(r->status);
         if (has_ended)
@@ -164,7 +217,8 @@ send_runs(struct pg_writing *t, enum write_kind kind)
     if (kind == WRITE_RESTART) {
         int workflow = pg_array(a, PG_TEXT), input = pg_array(a, PG_TEXT),
             token = pg_array(a, PG_TEXT), started = pg_array(a, PG_INT8);
-        EACH_WRITE_BACK (t, w, kind) {
+        EACH_WRITE_BACK(t, w, kind)
+        {
             pg_add_text(a, workflow, w->run->workflow);
             pg_add_text(a, input, w->run->input);
             pg_add_text(a, token, w->run->token);
@@ -185,7 +239,8 @@ send_new_tasks(struct pg_writing *t)
         attempt = pg_array(a, PG_INT4), crashes = pg_array(a, PG_INT4),
         claimed = pg_array(a, PG_INT8), error_name = pg_array(a, PG_TEXT),
         error_message = pg_array(a, PG_TEXT);
-    EACH_WRITE (t, w, WRITE_TASK_NEW) {
+    EACH_WRITE(t, w, WRITE_TASK_NEW)
+    {
         const struct task_row *k = w->task;
         pg_add_text(a, id, k->id);
         pg_add_text(a, name, k->name);
@@ -215,7 +270,8 @@ send_tasks(struct pg_writing *t)
     int no = pg_array(a, PG_INT8), attempt = pg_array(a, PG_INT4), run_at = pg_array(a, PG_INT8),
         crashes = pg_array(a, PG_INT4), claimed = pg_array(a, PG_INT8),
         error_name = pg_array(a, PG_TEXT), error_message = pg_array(a, PG_TEXT);
-    EACH_WRITE_BACK (t, w, WRITE_TASK) {
+    EACH_WRITE_BACK(t, w, WRITE_TASK)
+    {
         const struct task_row *k = w->task;
         pg_add_int8(a, no, k->no);
         pg_add_int4(a, attempt, k->attempt);
@@ -235,7 +291,8 @@ send_dead(struct pg_writing *t)
     int no = pg_array(a, PG_INT8), id = pg_array(a, PG_TEXT), attempts = pg_array(a, PG_INT4),
         crashes = pg_array(a, PG_INT4), error_name = pg_array(a, PG_TEXT),
         error_message = pg_array(a, PG_TEXT);
-    EACH_WRITE (t, w, WRITE_DEAD) {
+    EACH_WRITE(t, w, WRITE_DEAD)
+    {
         char text[HF_ID_SIZE];
         task_id_format(w->task->no, text);
         pg_add_int8(a, no, w->task->no);
@@ -254,10 +311,10 @@ send_task_deletes(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
     int             no = pg_array(a, PG_INT8);
-    EACH_WRITE (t, w, WRITE_TASK_DELETE)
-        pg_add_int8(a, no, w->task->no);
-    EACH_WRITE (t, w, WRITE_DEAD)
-        pg_add_int8(a, no, w->task->no);
+    EACH_WRITE(t, w, WRITE_TASK_DELETE)
+    pg_add_int8(a, no, w->task->no);
+    EACH_WRITE(t, w, WRITE_DEAD)
+    pg_add_int8(a, no, w->task->no);
     pg_send(t->s, PG_commit_task_deletes, a);
 }
 
@@ -269,7 +326,8 @@ send_inbox(struct pg_writing *t)
         kind = pg_array(a, PG_INT2), name = pg_array(a, PG_TEXT), payload = pg_array(a, PG_TEXT),
         key = pg_array(a, PG_TEXT), aux = pg_array(a, PG_INT4), code = pg_array(a, PG_INT4),
         attempt = pg_array(a, PG_INT4), sender = pg_array(a, PG_INT8), time = pg_array(a, PG_INT8);
-    EACH_WRITE (t, w, WRITE_INBOX) {
+    EACH_WRITE(t, w, WRITE_INBOX)
+    {
         const struct inbox_row *i = &w->inbox;
         pg_add_int8_unless(a, run, i->run_no, 0);
         pg_add_text(a, id, i->run_no ? NULL : w->target);
@@ -293,8 +351,8 @@ send_inbox_deletes(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
     int             no = pg_array(a, PG_INT8);
-    EACH_WRITE (t, w, WRITE_INBOX_DELETE)
-        pg_add_int8(a, no, w->inbox.no);
+    EACH_WRITE(t, w, WRITE_INBOX_DELETE)
+    pg_add_int8(a, no, w->inbox.no);
     pg_send(t->s, PG_commit_inbox_deletes, a);
 }
 
@@ -303,8 +361,8 @@ send_calm(struct pg_writing *t)
 {
     struct pg_args *a = pg_args(t->s);
     int             id = pg_array(a, PG_INT2);
-    EACH_WRITE (t, w, WRITE_CALM)
-        pg_add_int2(a, id, w->partition);
+    EACH_WRITE(t, w, WRITE_CALM)
+    pg_add_int2(a, id, w->partition);
     pg_send(t->s, PG_commit_calm, a);
 }
 
@@ -314,7 +372,8 @@ send_hand_over(struct pg_writing *t)
     struct pg_args *a = pg_args(t->s);
     pg_put_int8(a, t->batch->worker);
     int id = pg_array(a, PG_INT2), to = pg_array(a, PG_INT8);
-    EACH_WRITE (t, w, WRITE_HAND_OVER) {
+    EACH_WRITE(t, w, WRITE_HAND_OVER)
+    {
         pg_add_int2(a, id, w->partition);
         pg_add_int8(a, to, w->to);
     }
@@ -381,7 +440,8 @@ read_started(struct pg_writing *t, struct err *err)
 {
     int i = 0;
     TRY(pg_result(t->s, err));
-    EACH_WRITE (t, w, WRITE_START) {
+    EACH_WRITE(t, w, WRITE_START)
+    {
         if (i >= pg_rows(t->s))
             break;
         w->start->no = pg_get_int(t->s, i, 0);
@@ -397,7 +457,8 @@ read_new_tasks(struct pg_writing *t, struct err *err)
 {
     int i = 0;
     TRY(pg_result(t->s, err));
-    EACH_WRITE (t, w, WRITE_TASK_NEW) {
+    EACH_WRITE(t, w, WRITE_TASK_NEW)
+    {
         if (i >= pg_rows(t->s))
             break;
         w->task->no = pg_get_int(t->s, i++, 0);
@@ -417,13 +478,15 @@ pg_write_results(struct pg_writing *t, struct err *err)
         TRY(read_started(t, err));
         TRY(skip(t, 1, err));
     }
-    TRY(skip(t, !!count[WRITE_HISTORY] + !!count[WRITE_PRUNE] + !!count[WRITE_RESTART] +
-                    !!count[WRITE_RUN],
+    TRY(skip(t,
+             !!count[WRITE_HISTORY] + !!count[WRITE_PRUNE] + !!count[WRITE_RESTART] +
+                 !!count[WRITE_RUN],
              err));
     if (count[WRITE_TASK_NEW])
         TRY(read_new_tasks(t, err));
-    TRY(skip(t, !!count[WRITE_TASK] + !!count[WRITE_DEAD] +
-                    (count[WRITE_TASK_DELETE] || count[WRITE_DEAD]),
+    TRY(skip(t,
+             !!count[WRITE_TASK] + !!count[WRITE_DEAD] +
+                 (count[WRITE_TASK_DELETE] || count[WRITE_DEAD]),
              err));
     if (count[WRITE_INBOX] == 0)
         return HF_OK;
@@ -458,7 +521,8 @@ pg_write_hint(struct pg_writing *t, const struct cursor *cursors, size_t n)
         pg_hint(t->s, t->touched, others);
         sent = true;
     }
-    EACH_WRITE (t, w, WRITE_HAND_OVER) {
+    EACH_WRITE(t, w, WRITE_HAND_OVER)
+    {
         if (w->to)
             pg_hint_owner(t->s, w->to);
         else

@@ -64,7 +64,7 @@ pg_disconnect(struct postgres *s)
     PQfinish(s->conn);
     s->conn = NULL;
     s->first = s->n_expected = 0;
-    s->listens = false;
+    s->listens = s->ended = false;
     s->named = 0;
     s->channel[0] = '\0';
     memset(s->prepared, NOT_PREPARED, sizeof(s->prepared));
@@ -547,16 +547,28 @@ pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woke
 
 /* ---- beginning a verb */
 
+/* libpq would print notices. One is of use: the last words of a server that ends the connection. */
+void
+pg_notice(void *arg, const PGresult *result)
+{
+    struct postgres *s = arg;
+    const char      *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (state && strncmp(state, "57P", 3) == 0)
+        s->ended = true;
+}
+
 /* A connection that has ended while nobody looked is found here, not by the first statement. */
 static bool
 is_alive(struct postgres *s)
 {
     if (s->conn == NULL || s->lost.code)
         return false;
-    if (!PQconsumeInput(s->conn) || PQstatus(s->conn) == CONNECTION_BAD)
-        return false;
-    hear_all(s);
-    return true;
+    for (int i = 0; i < 2; i++) { /* last words, then the end */
+        if (!PQconsumeInput(s->conn) || PQstatus(s->conn) == CONNECTION_BAD)
+            return false;
+        hear_all(s);
+    }
+    return !s->ended;
 }
 
 int

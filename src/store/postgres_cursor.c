@@ -69,10 +69,8 @@ pg_cursor_restart(struct pg_cursor *c)
     size_t          size = c->size_rests;
 
     pg_snapshot_drop(c->seen);
-    *c = (struct pg_cursor){.partition = partition,
-                            .rests = rests,
-                            .size_rests = size,
-                            .next_due_us = NEVER_US};
+    *c = (struct pg_cursor){
+        .partition = partition, .rests = rests, .size_rests = size, .next_due_us = NEVER_US};
 }
 
 struct pg_cursor *

@@ -103,7 +103,8 @@ begin(struct cycle *c, struct err *err)
     TRY(pg_queues_read(c->s, ids, c->fetch.n_cursors, err));
     if (c->writes)
         TRY(pg_write_begin(&c->writing, c->s, c->batch, 0, UINT32_MAX, c->a, err));
-    return pg_fetch_begin(&c->fetch, c->writes && makes_rows(&c->writing), err);
+    return pg_fetch_begin(&c->fetch,
+                          c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }
 
 /* Once: what the store cannot do now, the caller tries again. */

@@ -30,7 +30,7 @@ int  pg_write_begin(struct pg_writing *t, struct postgres *s, struct batch *batc
 void pg_write_send(struct pg_writing *t);
 /* Reads the results; numbers of new rows come back into the writes. The section is still to be
  * closed by pg_synced. */
-int  pg_write_results(struct pg_writing *t, struct err *err);
+int pg_write_results(struct pg_writing *t, struct err *err);
 /* Behind the commit: who waits for runs that it ended, and whose partitions have got rows. */
 bool pg_write_tell(struct pg_writing *t);
 void pg_write_hint(struct pg_writing *t, const struct cursor *cursors, size_t n);
@@ -90,6 +90,7 @@ struct pg_cursors {
     uint32_t            epoch;
     int64_t             now_us, now_at_us; /* store time, and when it was received */
     int64_t             unowned, owned;    /* partitions, as last counted */
+    int64_t             counted_us;        /* steady clock */
     uint32_t            changes;           /* rows.partitions */
     bool                big; /* payloads were left out: few rows, but whole ones, next time */
     int64_t             busy_at_us, busy_since_us, last_us;
@@ -169,9 +170,9 @@ int pg_take_all(struct pg_fetch *f, PGresult *const parts[PARTS], struct pg_snap
 
 /* ---- ops */
 
-int postgres_cycle(struct store *base, struct batch *batch, struct cursor *cursors,
-                   size_t n_cursors, const struct room *room, struct arena *a, struct rows *out,
-                   struct err *err);
+int
+postgres_cycle(struct store *base, struct batch *batch, struct cursor *cursors, size_t n_cursors,
+               const struct room *room, struct arena *a, struct rows *out, struct err *err);
 int postgres_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
                      struct arena *a, struct partition_row **out, size_t *n, struct err *err);
 int postgres_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,

@@ -86,6 +86,11 @@ pg_fetch_begin(struct pg_fetch *f, bool wrote, struct err *err)
         f->blocked |= c->blocked != INT64_MAX;
         f->which[f->n++] = c;
     }
+    /* Without partitions: whether there are any to be had. */
+    if (f->n == 0)
+        f->peek = f->n_cursors == 0 && !wrote &&
+                  (!f->room->patient || f->s->hints.workers ||
+                   steady_us - f->all->counted_us >= NAP_MAX_US);
     f->big = f->all->big;
     f->runs = at_most(f, f->room->runs);
     f->tasks = at_most(f, f->room->tasks);
@@ -205,12 +210,10 @@ send_peek(struct pg_fetch *f)
 void
 pg_fetch_send(struct pg_fetch *f)
 {
-    if (f->n == 0)
-        return;
-    if (f->peek) {
+    if (f->peek)
         send_peek(f);
+    if (f->peek || f->n == 0)
         return;
-    }
     for (size_t i = 0; i < f->n; i++)
         pg_forget_news(f->s, f->which[i]->partition);
     pg_begin_read(f->s);
@@ -235,6 +238,7 @@ note_partitions(struct pg_fetch *f, int64_t unowned, int64_t owned)
     if (f->s->hints.workers || unowned != all->unowned || owned != all->owned)
         all->changes++;
     f->s->hints.workers = false;
+    all->counted_us = clock_steady_us();
     all->unowned = unowned;
     all->owned = owned;
 }
@@ -274,7 +278,8 @@ peek_results(struct pg_fetch *f, bool *again, struct err *err)
 
     if (rc == HF_OK) {
         found = pg_get_int(f->s, 0, 0) != 0;
-        rc = note_snapshot(f, pg_peek_text(f->s, 0, 1), pg_get_int(f->s, 0, 2), &snapshot, again, err);
+        rc = note_snapshot(f, pg_peek_text(f->s, 0, 1), pg_get_int(f->s, 0, 2), &snapshot, again,
+                           err);
         note_partitions(f, pg_get_int(f->s, 0, 3), pg_get_int(f->s, 0, 4));
     }
     int rc2 = pg_synced(f->s, err);
@@ -288,7 +293,7 @@ peek_results(struct pg_fetch *f, bool *again, struct err *err)
     }
     pg_snapshot_drop(snapshot);
     *again |= found;
-    f->no_peek = true;
+    f->no_peek = found;
     return rc ? rc : rc2;
 }
 
@@ -351,7 +356,7 @@ pg_fetch_results(struct pg_fetch *f, bool *again, struct err *err)
 
     *again = false;
     *f->out = (struct rows){.now_us = estimated_now(f), .next_due_us = NEVER_US};
-    if (f->n > 0 && f->peek) {
+    if (f->peek) {
         rc = peek_results(f, again, err);
     } else if (f->n > 0) {
         rc = read_parts(f, parts, err);

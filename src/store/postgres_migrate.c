@@ -144,7 +144,7 @@ apply(struct postgres *s, const struct migration *m, struct buf *out, struct err
 static bool
 is_view(const struct function *f)
 {
-    return strstr(f->text, "create or replace view") != NULL;
+    return strstr(f->text, "or replace view") != NULL;
 }
 
 /* Views come last: they are checked when they are made. */

@@ -71,6 +71,7 @@ dial(struct postgres *s, struct err *err)
         pg_one_line(PQerrorMessage(s->conn), line, sizeof(line));
         return err_set(err, HF_UNAVAILABLE, "%s", line);
     }
+    PQsetNoticeReceiver(s->conn, pg_notice, s);
     int version = PQserverVersion(s->conn);
     if (version < SERVER_MIN)
         return err_set(err, HF_INVALID,

@@ -87,12 +87,12 @@ int
 postgres_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
                  struct arena *a, struct partition_row **out, size_t *n, struct err *err)
 {
-    struct postgres *s = postgres_of(base);
-    int64_t          none, id = *worker;
-    bool             joined = id == 0;
+    struct postgres      *s = postgres_of(base);
+    int64_t               none, id = *worker;
+    struct partition_row *rows;
+    size_t                count;
+    bool                  joined = id == 0;
 
-    *out = NULL;
-    *n = 0;
     TRY(pg_ready(s, err));
     if (joined)
         TRY(join(s, self, &id, err));
@@ -100,13 +100,15 @@ postgres_acquire(struct store *base, const struct worker_self *self, int64_t *wo
     struct pg_args *args = pg_args(s);
     pg_put_int8(args, id);
     TRY(run_alone(s, PG_owner_take_free, args, &none, err));
-    TRY(list(s, id, a, out, n, err));
-    TRY(restamp(s, id, *out, *n, err));
+    TRY(list(s, id, a, &rows, &count, err));
+    TRY(restamp(s, id, rows, count, err));
     if (joined) {
         pg_hint_workers(s);
         pg_push(s);
     }
     *worker = id;
+    *out = rows;
+    *n = count;
     return HF_OK;
 }
 

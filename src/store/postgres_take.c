@@ -60,7 +60,7 @@ pick_rows(struct taking *t, enum pg_part part, int first, int end, size_t *left)
 {
     struct picks *p = &t->picks[part];
     int           row = first;
-    for (; row < end && *left > 0 && t->bytes <= FETCH_BYTES_MAX; row++, --*left) {
+    for (; row<end && * left> 0 && t->bytes <= FETCH_BYTES_MAX; row++, --*left) {
         int64_t bytes = number(t, row, COL_BYTES), no = number(t, row, COL_NO);
         if (bytes > t->f->bytes) {
             t->left_out = true;
@@ -81,7 +81,8 @@ room_of(struct left *left, enum pg_part part)
 
 /* The streams of a part, of which those of the classes [from, to) are taken. */
 static int
-pick_streams(struct taking *t, enum pg_part part, enum pg_table table, int classes, int from, int to)
+pick_streams(struct taking *t, enum pg_part part, enum pg_table table, int classes, int from,
+             int to)
 {
     struct pg_fetch *f = t->f;
     int              row = 0, rows;
@@ -110,8 +111,7 @@ pick_streams(struct taking *t, enum pg_part part, enum pg_table table, int class
                                             number(t, first + taken - 1, COL_NO)};
             c->more = true;
             t->left[i].delayed_cut |= k == STREAM_DELAYED;
-            if (!pg_stream_part(c, table, k, t->snapshot, last,
-                                number(t, first + taken, COL_XID)))
+            if (!pg_stream_part(c, table, k, t->snapshot, last, number(t, first + taken, COL_XID)))
                 return HF_NOMEM;
         }
     return HF_OK;
@@ -130,8 +130,8 @@ pick_due(struct taking *t, enum pg_part part, enum pg_table table, int col)
     for (size_t i = 0; i < f->n; i++) {
         struct pg_cursor   *c = f->which[i];
         struct pg_position *due = &c->due[table];
-        size_t *left = part == PART_DUE_TASKS ? &t->left[i].tasks : &t->left[i].runs;
-        int     first = row;
+        size_t             *left = part == PART_DUE_TASKS ? &t->left[i].tasks : &t->left[i].runs;
+        int                 first = row;
         while (row < rows && row_partition(number(t, row, COL_NO)) == c->partition)
             row++;
         if (table == PG_TASKS && t->left[i].delayed_cut)
@@ -434,8 +434,8 @@ end(struct taking *t)
         if (!c->begun)
             c->at[PG_TASKS][STREAM_DELAYED] = (struct pg_position){t->snapshot->xmax, 0};
         c->begun = true;
-        bool found = t->left[i].runs < f->runs || t->left[i].tasks < f->tasks ||
-                     t->left[i].inbox < f->inbox;
+        bool found =
+            t->left[i].runs < f->runs || t->left[i].tasks < f->tasks || t->left[i].inbox < f->inbox;
         c->empties = found || c->more ? 0 : c->empties + 1;
         c->next_due_us = NEVER_US;
         if (row < pg_rows(f->s) && number(t, row, 0) == c->partition)
