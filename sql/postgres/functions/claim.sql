@@ -27,11 +27,11 @@ begin
         raise exception using errcode = 'HF003', message = format('n: %s, 1 to 10000', n);
     end if;
     perform holdfast.sql_release(part, greatest(n, 100), now_us);
-    for round in 1..100 loop
+    for round in 1..100 loop -- written so that only the index of this order can be used
         nos := array(
             select t.no from holdfast.task t
-             where t.partition_id = part and t.claimed_until = '-infinity'
-             order by t.no limit n for update skip locked);
+             where t.partition_id = part and t.claimed_until <= '-infinity'
+             order by t.claimed_until, t.no limit n for update skip locked);
         late := 0;
         for overdue in select t.* from holdfast.task t
                         where t.no = any (nos) and t.opts like '%"deadline_ms"%'

@@ -23,7 +23,7 @@ declare
     stored bigint;
     bad    record;
 begin
-    if cardinality(names) = 0 then
+    if 0 in (cardinality(names), cardinality(payloads)) then
         return '{}';
     end if;
     perform holdfast.check_names('task', names);
