@@ -192,7 +192,8 @@ select s.partition_id, least(t.us, r.us)
 
 -- name: fetch_blocked
 -- For a new owner: runs that a fixed program could take up again. $1 partitions, $2 numbers up to
--- which they have been read, $3 rows a partition, $4 bytes
+-- which they have been read, $3 rows a partition, $4 bytes. The order is one that no other index has:
+-- with partition_id = ... the planner may walk the primary key, past all runs that have ended.
 -- index: run_blocked
 select r.no, r.xid, r.bytes,
        case when r.bytes <= $4::integer then r.input end,
@@ -205,9 +206,9 @@ select r.no, r.xid, r.bytes,
        select r.*,
               coalesce(octet_length(r.input), 0) + coalesce(octet_length(r.custom), 0) as bytes
          from holdfast.run r
-        where r.partition_id = s.partition_id and r.no > s.no and r.status = 3
-          and coalesce(r.error_name, '') <> 'crashed'
-        order by r.no limit $3::integer) r;
+        where (r.partition_id, r.no) > (s.partition_id, s.no) and r.partition_id <= s.partition_id
+          and r.status = 3 and coalesce(r.error_name, '') <> 'crashed'
+        order by r.partition_id, r.no limit $3::integer) r;
 
 -- name: fetch_peek
 -- Whether a fetch would bring anything: one statement for a poll that very likely finds nothing.
