@@ -69,13 +69,16 @@ poll_us(struct pollfd *fds, nfds_t n, int64_t us)
     return ppoll(fds, n, us < 0 ? NULL : &t, NULL);
 }
 
-/* Waits until bytes have come, or gone if there are some to send; takes them in. False: lost. */
+/* Pushing out may already have taken in what is waited for: libpq reads when it cannot write. So
+ * that is looked at before sleeping. */
 bool
 pg_wait_socket(struct postgres *s)
 {
     int unsent = PQflush(s->conn);
     if (unsent < 0 && PQstatus(s->conn) == CONNECTION_BAD)
         return false;
+    if (s->first < s->n_expected && !PQisBusy(s->conn) && unsent <= 0)
+        return true;
     struct pollfd fd = {PQsocket(s->conn), (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)), 0};
     int           n;
     do
@@ -94,6 +97,12 @@ pg_wait_socket(struct postgres *s)
 bool
 pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woken)
 {
+    bool had_news = s->hints.woken, had_result = s->hints.result;
+    *woken = false;
+    if (s->conn)
+        hear_all(s); /* what other calls have taken in */
+    if (s->hints.woken != had_news || s->hints.result != had_result)
+        return true;
     int64_t left_us = deadline_us - clock_steady_us();
     if (left_us < 0)
         left_us = 0;
