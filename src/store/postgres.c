@@ -1,5 +1,6 @@
 /* The table of the PostgreSQL store's verbs, and the life of a connection. */
-#include "store/postgres.h"
+#include "store/postgres_cycle.h"
+#include "store/postgres_read.h"
 
 #include "base/mem.h"
 
@@ -41,10 +42,32 @@ static const struct store_ops ops = {
     .close = close_store,
     .clone = clone_store,
     .now = now,
+    .run_get = postgres_run_get,
+    .run_list = postgres_run_list,
+    .history = postgres_history,
+    .inbox_list = postgres_inbox_list,
+    .children = postgres_children,
+    .task_get = postgres_task_get,
+    .task_list = postgres_task_list,
+    .dead_get = postgres_dead_get,
+    .dead_list = postgres_dead_list,
+    .workers = postgres_workers,
+    .pending = postgres_pending,
+    .info = postgres_info,
+    .queues = postgres_queues,
+    .retain = postgres_retain,
+    .purge = postgres_purge,
     .submit = postgres_submit,
     .wait_result = postgres_wait_result,
     .wait = postgres_wait,
     .tell_waiters = postgres_tell_waiters,
+    .acquire = postgres_acquire,
+    .renew = postgres_renew,
+    .takeover = postgres_takeover,
+    .leave = postgres_leave,
+    .cycle = postgres_cycle,
+    .load = postgres_load,
+    .load_tasks = postgres_load_tasks,
 };
 
 int

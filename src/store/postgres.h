@@ -172,6 +172,7 @@ struct postgres {
     int     old_pid;               /* backend that was lost with a commit in flight; 0: none */
 
     struct queue_names queues;
+    struct pg_cursors *cursors; /* postgres_cursor.c: how far partitions have been read */
     struct pg_hints    hints;
     int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                          nobody hints: wait returns after 5 ms */
@@ -197,8 +198,9 @@ pg_class(int cls)
  * The code. */
 int pg_lose(struct postgres *s, int code, const char *text);
 int pg_lose_connection(struct postgres *s); /* with libpq's words */
-/* Waits until bytes have come, or gone if there are some to send; takes them in. False: lost. */
-bool pg_wait_socket(struct postgres *s);
+/* Waits until bytes have come, or gone if there are some to send (sending: all of them may be gone
+ * already); takes them in. False: lost. */
+bool pg_wait_socket(struct postgres *s, bool sending);
 
 /* Begins a verb: connects anew if the connection is lost (epoch grows), ends the old backend if a
  * commit was in flight, reads what earlier verbs have left, rolls back what they left open. */
@@ -297,19 +299,6 @@ int  postgres_schema_known(void);
 /* The parameter now_us: null means the server's own clock. */
 void pg_now(struct postgres *s, struct pg_args *a);
 bool pg_clock_is_fake(const struct postgres *s);
-
-/* ---- postgres_migrate.c */
-
-enum migrate_mode {
-    MIGRATE_RUN, /* brings the schema up to date, once, whoever else does the same; out: a line for
-                    each step made */
-    MIGRATE_CHECK, /* out: a line for each step that is missing; HF_NOT_FOUND if there is any */
-    MIGRATE_SQL    /* out: the script that RUN would run on an empty database. Does not connect */
-};
-
-/* HF_NEWER, HF_CORRUPT (a migration that was applied has changed since), HF_INVALID (rights),
- * HF_UNAVAILABLE. */
-int postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
 
 /* ---- postgres_queue.c */
 

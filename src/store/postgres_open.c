@@ -2,7 +2,7 @@
  * Connecting: libpq's parameters, the settings of a session, finding out whether a pooler is in
  * between, and whether the schema is the one that this version works with.
  */
-#include "store/postgres.h"
+#include "store/postgres_cycle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -193,6 +193,7 @@ postgres_free(struct postgres *s)
         mem_free(s->text[i]);
     pg_args_release(&s->scratch);
     pg_queues_release(s);
+    pg_cursors_release(s->cursors);
     pg_target_release(&s->target);
     mem_free(s->hints.waiters);
     mem_free(s->expected);
