@@ -164,12 +164,13 @@ pg_sync_write(struct postgres *s)
 void
 pg_settings(struct postgres *s, enum pg_sql id)
 {
-    struct pg_args *a = pg_args(s);
-    char            partitions[16] = "";
+    struct pg_args a = {0}; /* the scratch may hold a verb's parameters already */
+    char           partitions[16] = "";
     if (s->target.partitions)
         snprintf(partitions, sizeof(partitions), "%d", s->target.partitions);
-    pg_put_text(a, partitions);
-    send_kind(s, id, a, EXPECT_QUIET);
+    pg_put_text(&a, partitions);
+    send_kind(s, id, &a, EXPECT_QUIET);
+    pg_args_release(&a);
 }
 
 void
