@@ -121,6 +121,11 @@ pg_sql "$url" "insert into holdfast.inbox (no, time_us, partition_id, kind, run_
 run purge --older-than 0s
 prints '0 runs deleted' 'what is about to begin anew stays'
 pg_sql "$url" "delete from holdfast.inbox"
+run start order --id o2 --if-exists replace
+exits 0 'an ended run is replaced'
+run purge --older-than 0s
+prints '0 runs deleted' 'and not purged before its owner has seen that'
+pg_sql "$url" "delete from holdfast.inbox"
 run purge --older-than 0s --status failed
 prints '0 runs deleted' 'purge --status'
 pg_sql "$url" "begin; select no from holdfast.run where id = 'o2' for key share;

@@ -123,12 +123,14 @@ examine_role(struct diagnosis *d, struct err *err)
     pg_send_read(s, PG_doctor_role, NULL);
     if (pg_result(s, err) == HF_OK && pg_rows(s) == 1) {
         const char *role = pg_peek_text(s, 0, 0);
-        bool        super = pg_get_int(s, 0, 1) != 0, admin = pg_get_int_or(s, 0, 2, 0) != 0;
-        bool        worker = pg_get_int(s, 0, 3) != 0, client = pg_get_int(s, 0, 4) != 0;
-        const char *may = admin    ? "may migrate, run workers and start runs"
-                          : worker ? "may run workers and start runs, not migrate"
-                          : client ? "may start runs, not run workers"
-                                   : "may neither run workers nor start runs";
+        bool        super = pg_get_int(s, 0, 1) != 0, owner = pg_get_int_or(s, 0, 2, 0) != 0;
+        bool        admin = pg_get_int(s, 0, 3) != 0, worker = pg_get_int(s, 0, 4) != 0;
+        bool        client = pg_get_int(s, 0, 5) != 0;
+        const char *may = owner             ? "may do everything, migrate too"
+                          : admin && worker ? "may operate, run workers and start runs"
+                          : worker          ? "may run workers and start runs, not operate"
+                          : client          ? "may start runs, not run workers"
+                                            : "may neither run workers nor start runs";
         find(d,
              !worker && !client ? GRADE_BAD
              : super            ? GRADE_NOTE
@@ -265,10 +267,15 @@ postgres_info(struct store *base, struct arena *a, struct store_info *out, struc
     if (out->path == NULL || d.rows == NULL)
         return err_nomem(err);
     TRY(pg_ready(s, err));
-    int64_t schema = 0;
     pg_send_read(s, PG_schema_number, NULL);
-    TRY(pg_one_int(s, 0, &schema, err));
-    out->schema = (int)schema;
+    if (pg_result(s, err) == HF_OK && pg_rows(s) == 1) {
+        int64_t workers = pg_get_int(s, 0, 1);
+        out->schema = (int)pg_get_int(s, 0, 0);
+        if (workers > 0)
+            out->owner =
+                arena_printf(a, "%lld worker%s", (long long)workers, workers == 1 ? "" : "s");
+    }
+    TRY(pg_synced(s, err));
     TRY(examine(&d, out, err));
     out->findings = d.rows;
     out->n_findings = d.n;

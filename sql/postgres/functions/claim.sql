@@ -3,7 +3,8 @@
 -- transaction rolls back, others may claim the task. Its number has to be given to complete, fail
 -- and heartbeat, which refuse one that is over: so of several claimers one alone settles a task.
 --
--- attempt: 1 for the first. key: the same for all attempts. claimer: a name, shown in the view tasks.
+-- attempt: 1 for the first. key: the same for all attempts. claimer: a name, shown in the view
+-- tasks.
 -- HF003: a bad argument, or workers serve the queue; HF004: there is no such queue.
 create or replace function holdfast.claim(queue text, n integer default 1,
                                           lease interval default '1 minute',
@@ -27,11 +28,11 @@ begin
         raise exception using errcode = 'HF003', message = format('n: %s, 1 to 10000', n);
     end if;
     perform holdfast.sql_release(part, greatest(n, 100), now_us);
-    for round in 1..100 loop
+    for round in 1..100 loop -- written so that only the index of this order can be used
         nos := array(
             select t.no from holdfast.task t
-             where t.partition_id = part and t.claimed_until = '-infinity'
-             order by t.no limit n for update skip locked);
+             where t.partition_id = part and t.claimed_until <= '-infinity'
+             order by t.claimed_until, t.no limit n for update skip locked);
         late := 0;
         for overdue in select t.* from holdfast.task t
                         where t.no = any (nos) and t.opts like '%"deadline_ms"%'

@@ -3,8 +3,8 @@
 --
 -- run_at: not before; a time that has passed is at once. timeout: of one attempt. deadline: all
 -- attempts and waits together. max_attempts: 5 by default, -1 without limit. first_delay (1 s),
--- factor (2), max_delay (60 s), jitter (0.1, below 0: none): waits between attempts. no_retry: names
--- of final errors, with commas. on_crash: retry, or fail: never started twice.
+-- factor (2), max_delay (60 s), jitter (0.1, below 0: none): waits between attempts. no_retry:
+-- names of final errors, with commas. on_crash: retry, or fail: never started twice.
 -- HF003: a bad argument; HF005: the id is that of a live task or a dead letter; HF007: the payload
 -- is over 1 MiB.
 create or replace function holdfast.enqueue(
@@ -20,11 +20,13 @@ set search_path = holdfast, pg_temp as $$
 declare
     nos bigint[];
 begin
-    nos := holdfast.enqueue_rows(task, array[payload], queue, case when id is not null then array[id] end,
-        class, run_at, holdfast.task_opts(max_attempts, timeout, deadline, first_delay, max_delay,
-                                          factor, jitter, no_retry, on_crash));
+    nos := holdfast.enqueue_rows(task, array[payload], queue,
+        case when id is not null then array[id] end, class, run_at,
+        holdfast.task_opts(max_attempts, timeout, deadline, first_delay, max_delay, factor, jitter,
+                           no_retry, on_crash));
     return coalesce(id, holdfast.task_id(nos[1]));
 end
 $$;
-revoke all on function holdfast.enqueue(text, text, text, text, text, timestamptz, integer, interval, interval,
-    interval, interval, double precision, double precision, text, text) from public;
+revoke all on function holdfast.enqueue(text, text, text, text, text, timestamptz, integer,
+    interval, interval, interval, interval, double precision, double precision, text, text) from
+    public;

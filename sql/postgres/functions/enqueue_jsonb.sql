@@ -11,5 +11,6 @@ returns text language sql volatile as $$
     select holdfast.enqueue(task, payload::text, queue, id, class, run_at, max_attempts, timeout,
                             deadline, first_delay, max_delay, factor, jitter, no_retry, on_crash)
 $$;
-revoke all on function holdfast.enqueue(text, jsonb, text, text, text, timestamptz, integer, interval, interval,
-    interval, interval, double precision, double precision, text, text) from public;
+revoke all on function holdfast.enqueue(text, jsonb, text, text, text, timestamptz, integer,
+    interval, interval, interval, interval, double precision, double precision, text, text) from
+    public;

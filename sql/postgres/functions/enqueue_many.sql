@@ -25,5 +25,6 @@ begin
     end if;
 end
 $$;
-revoke all on function holdfast.enqueue_many(text, text[], text, text[], text, timestamptz, integer, interval, interval,
-    interval, interval, double precision, double precision, text, text) from public;
+revoke all on function holdfast.enqueue_many(text, text[], text, text[], text, timestamptz, integer,
+    interval, interval, interval, interval, double precision, double precision, text, text) from
+    public;

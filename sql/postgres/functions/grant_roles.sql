@@ -1,8 +1,8 @@
 -- Makes three group roles, if they are missing, and gives them what they need; to be called by the
 -- owner of the schema, after each migration. prefix_client: start, signal, cancel and enqueue, read
--- everything. prefix_worker: that, and execute; make queues; claim from those served by SQL. prefix_admin: that,
--- and operate: terminate, pause, resume, retry, discard, change rows. None may change
--- the schema. Roles are of the whole server; that they exist is the only thing that needs the right
+-- everything. prefix_worker: that, and execute; make queues; claim from those served by SQL.
+-- prefix_admin: that, and operate: terminate, pause, resume, retry, discard, change rows. None may
+-- change the schema. Roles are of the whole server: making those that are missing needs the right
 -- to create roles.
 create or replace function holdfast.grant_roles(prefix text default 'holdfast')
 returns void language plpgsql
@@ -42,7 +42,8 @@ begin
                 then worker
             when f.proname in ('start', 'start_many', 'signal', 'start_signal', 'cancel', 'enqueue',
                                'enqueue_many', 'result', 'submit_tasks', 'submit_runs',
-                               'submit_messages', 'hint', 'task_id', 'now_us') then client
+                               'submit_messages', 'hint', 'hint_submitted', 'task_id',
+                               'now_us') then client
             else worker end;
         execute format('revoke all on routine %s from public, %I, %I, %I', f.signature, client,
                        worker, admin);

@@ -6,7 +6,8 @@ create or replace function holdfast.put_message(kind smallint, wanted text, name
 returns bigint language plpgsql as $$
 #variable_conflict use_variable
 declare
-    words constant text[] := '{running,waiting,paused,blocked,completed,failed,cancelled,terminated}';
+    words constant text[] :=
+        '{running,waiting,paused,blocked,completed,failed,cancelled,terminated}';
     run   record;
     made  bigint;
 begin

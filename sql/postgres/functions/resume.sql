@@ -1,5 +1,5 @@
--- Lets a paused or blocked run go on. In the caller's transaction; the run's owner acts on it after the
--- commit. For operators.
+-- Lets a paused or blocked run go on. In the caller's transaction; the run's owner acts on it after
+-- the commit. For operators.
 -- HF004: there is no such run; HF006: it has ended.
 create or replace function holdfast.resume(run text)
 returns void language plpgsql security definer

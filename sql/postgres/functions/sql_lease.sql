@@ -4,7 +4,8 @@ returns void language plpgsql immutable as $$
 begin
     if lease is null or lease <= '0' or lease > '366 days' then
         raise exception using errcode = 'HF003',
-            message = format('lease: %s, above 0 and at most 366 days', coalesce(lease::text, 'null'));
+            message = format('lease: %s, above 0, at most 366 days',
+                                                           coalesce(lease::text, 'null'));
     end if;
 end
 $$;

@@ -1,5 +1,5 @@
--- What claimed_until of a new task is: of queues served by SQL the time since when it may be claimed
--- (-infinity: at once), of workers' queues null. run_at: us, null: at once.
+-- What claimed_until of a new task is: of queues served by SQL the time since when it may be
+-- claimed (-infinity: at once), of workers' queues null. run_at: us, null: at once.
 create or replace function holdfast.sql_since(no bigint, run_at bigint)
 returns timestamptz language sql stable as $$
     select case when run_at is null then '-infinity'::timestamptz

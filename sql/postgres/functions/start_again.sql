@@ -1,4 +1,4 @@
--- A start whose id is taken: what becomes of it, as submit_runs returns it. i: its number, for the
+-- A start whose id is taken: what becomes of it, as submit_runs returns it; null: the run is gone. i: its number, for the
 -- column field of HF005.
 create or replace function holdfast.start_again(wanted text, workflow text, input text, token text,
                                                 version integer, if_exists smallint, i bigint,
@@ -33,6 +33,10 @@ begin
     elsif if_exists <> 2 then
         raise exception using errcode = 'HF005', column = i::text,
             message = format('run %s: the id is taken', wanted);
+    end if;
+    perform from holdfast.run r where r.no = run.no for key share; -- no owner waits, a purge does
+    if not found then
+        return null;
     end if;
     insert into holdfast.inbox (no, partition_id, run_no, kind, name, payload, key, aux, time_us)
     values (run.no >> 48 << 48 | nextval('holdfast.row_seq'), run.no >> 48, run.no, replaced,

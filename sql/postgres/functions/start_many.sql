@@ -36,4 +36,5 @@ begin
           from unnest(ids, outcomes) with ordinality u(id, outcome, i) order by u.i;
 end
 $$;
-revoke all on function holdfast.start_many(text, text[], text[], text, text, integer, text) from public;
+revoke all on function holdfast.start_many(text, text[], text[], text, text, integer, text) from
+    public;

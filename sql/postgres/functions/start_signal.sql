@@ -22,5 +22,5 @@ begin
     perform holdfast.hint_numbers(started.nos);
 end
 $$;
-revoke all on function holdfast.start_signal(text, text, text, text, text, text, text, integer, text)
-    from public;
+revoke all on function holdfast.start_signal(text, text, text, text, text, text, text, integer,
+    text) from public;

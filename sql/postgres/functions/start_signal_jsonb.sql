@@ -8,5 +8,5 @@ language sql volatile as $$
       from holdfast.start_signal(workflow, start_signal.id, signal, payload::text, input::text, queue,
                                  class, version, key) s
 $$;
-revoke all on function holdfast.start_signal(text, text, text, jsonb, jsonb, text, text, integer, text)
-    from public;
+revoke all on function holdfast.start_signal(text, text, text, jsonb, jsonb, text, text, integer,
+    text) from public;

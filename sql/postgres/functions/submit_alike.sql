@@ -7,7 +7,8 @@ returns bigint[] language plpgsql
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_variable
 declare
-    parts smallint[] := array(select p.id from holdfast.partition p where p.queue = queue order by p.id);
+    parts smallint[] := array(select p.id from holdfast.partition p
+                               where p.queue = queue order by p.id);
     n     integer := cardinality(parts);
     since timestamptz := holdfast.sql_since(parts[1]::bigint << 48, run_at);
     kind  bigint := case when run_at is not null and since is null then 3 else class end;

@@ -6,8 +6,8 @@
 -- if_exists: what if the id is taken. 0 fail; 1 use the run that is there; 2 replace it; 3 a live
 -- one stays, one that has ended begins anew. token: made by the caller for one start: a repeated
 -- start with the same token changes nothing and is no error. now: us, null: the server's clock.
--- HF003: a bad name or version, or a queue served by SQL; HF005: the id is taken; HF007: an input is
--- too big. The column field of an error is the number of the bad run.
+-- HF003: a bad name or version, or a queue served by SQL; HF005: the id is taken; HF007: an input
+-- is too big. The column field of an error is the number of the bad run.
 create or replace function holdfast.submit_runs(ids text[], workflows text[], inputs text[],
                                                 queues text[], classes smallint[],
                                                 versions integer[], if_exists smallint[],
@@ -24,6 +24,7 @@ declare
     stored bigint;
     each   record;
     has    bigint;
+    become integer;
 begin
     nos := '{}';
     outcomes := '{}';
@@ -57,7 +58,8 @@ begin
       join q on q.queue = r.queue;
 
     -- In the order of ids, so that two who start the same ones do not lock each other out.
-    insert into holdfast.run (no, partition_id, class, id, workflow, input, token, version, started_us)
+    insert into holdfast.run (no, partition_id, class, id, workflow, input, token, version,
+                              started_us)
     select u.no, u.no >> 48, u.no >> 46 & 3, u.id, u.workflow, u.input, u.token,
            greatest(coalesce(u.version, 0), 0), now_us
       from unnest(nos, ids, holdfast.spread('workflows', workflows, n),
@@ -82,19 +84,21 @@ begin
          order by u.i loop
         select r.no into has from holdfast.run r where r.id = each.id;
         continue when has = each.no;
-        if has is null then -- it was deleted just now
+        become := case when has is not null then
+                      holdfast.start_again(each.id, each.workflow, each.input, each.token,
+                                           coalesce(each.version, 0),
+                                           coalesce(each.policy, 0::smallint), each.i, now_us) end;
+        if become is null then -- it was deleted just now
             insert into holdfast.run (no, partition_id, class, id, workflow, input, token, version,
                                       started_us)
             values (each.no, each.no >> 48, each.no >> 46 & 3, each.id, each.workflow, each.input,
                     each.token, greatest(coalesce(each.version, 0), 0), now_us);
-            continue;
+        else
+            nos[each.i] := has;
+            outcomes[each.i] := become;
         end if;
-        nos[each.i] := has;
-        outcomes[each.i] := holdfast.start_again(each.id, each.workflow, each.input, each.token,
-                                                 coalesce(each.version, 0),
-                                                 coalesce(each.policy, 0::smallint), each.i, now_us);
     end loop;
 end
 $$;
 revoke all on function holdfast.submit_runs(text[], text[], text[], text[], smallint[], integer[],
-                                            smallint[], text[], bigint) from public;
+    smallint[], text[], bigint) from public;

@@ -23,7 +23,7 @@ declare
     stored bigint;
     bad    record;
 begin
-    if cardinality(names) = 0 then
+    if 0 in (cardinality(names), cardinality(payloads)) then
         return '{}';
     end if;
     perform holdfast.check_names('task', names);
@@ -58,7 +58,8 @@ begin
                              else r.class end::bigint << 46)
                      | r.seq order by r.i)
       into nos
-      from (select u.id, u.queue, least(greatest(coalesce(u.class, 1), 0), 2) as class, u.run_at, u.i,
+      from (select u.id, u.queue, least(greatest(coalesce(u.class, 1), 0), 2) as class, u.run_at,
+                   u.i,
                    nextval('holdfast.row_seq') as seq
               from unnest(ids, holdfast.spread('queues', queues, n),
                           holdfast.spread('classes', classes, n), run_at)
@@ -72,8 +73,8 @@ begin
            case when by_sql then holdfast.sql_since(u.no, case when u.run_at > now_us
                                                                then u.run_at end) end
       from unnest(nos, ids, holdfast.spread('names', names, n),
-                  holdfast.spread('payloads', payloads, n), holdfast.spread('opts', opts, n), run_at)
-           u(no, id, name, payload, opts, run_at)
+                  holdfast.spread('payloads', payloads, n), holdfast.spread('opts', opts, n),
+                  run_at) u(no, id, name, payload, opts, run_at)
         on conflict (id) where id is not null do nothing;
     get diagnostics stored = row_count;
 
@@ -92,4 +93,4 @@ begin
 end
 $$;
 revoke all on function holdfast.submit_tasks(text[], text[], text[], text[], smallint[], bigint[],
-                                             text[], bigint) from public;
+    text[], bigint) from public;

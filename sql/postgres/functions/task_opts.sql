@@ -1,5 +1,5 @@
--- Options of a task as workers read them, null if none is given. Intervals become milliseconds; what
--- is null or zero takes its default. HF003: on_crash is neither retry nor fail.
+-- Options of a task as workers read them, null if none is given. Intervals become milliseconds;
+-- what is null or zero takes its default. HF003: on_crash is neither retry nor fail.
 create or replace function holdfast.task_opts(
     max_attempts integer, timeout interval, deadline interval, first_delay interval,
     max_delay interval, factor double precision, jitter double precision, no_retry text,
