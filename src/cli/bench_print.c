@@ -66,18 +66,12 @@ put_numbers(struct buf *b, const struct numbers *n, bool detailed)
     put_number(b, "peak_rss_mb", n->rss);
 }
 
-static const char *
-store_name(const struct bench *b)
-{
-    return strncmp(b->c->h->store->ops->name, "postgres", 8) == 0 ? "postgresql" : "sqlite";
-}
-
 static void
 put_result(struct buf *b, const struct bench *bench, const struct result *r)
 {
     buf_putc(b, '{');
     put_text_member(b, "scenario", bench_scenario_name(r->scenario));
-    put_text_member(b, "store", store_name(bench));
+    put_text_member(b, "store", bench->c->h->store->ops->name);
     put_int_member(b, "workers", r->workers);
     put_member(b, "in_flight");
     if (r->in_flight > 0)

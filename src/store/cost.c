@@ -3,10 +3,16 @@
 
 #include <string.h>
 
+static bool
+is_postgres(const struct store *s)
+{
+    return strcmp(s->ops->name, "postgresql") == 0;
+}
+
 int
 store_cost(struct store *s, struct store_cost *out, struct err *err)
 {
-    if (strcmp(s->ops->name, "postgres") == 0)
+    if (is_postgres(s))
         return postgres_cost(s, out, err);
     *out = (struct store_cost){-1, -1, -1, -1, -1};
     return HF_OK;
@@ -18,7 +24,7 @@ store_settings(struct store *s, struct arena *a, struct store_setting **out, siz
 {
     struct store_info info;
 
-    if (strcmp(s->ops->name, "postgres") == 0)
+    if (is_postgres(s))
         return postgres_settings(s, a, out, n, err);
     TRY(s->ops->info(s, a, &info, err));
     struct store_setting all[] = {{"version", info.version},
