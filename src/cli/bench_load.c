@@ -19,9 +19,9 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 
-enum { PAGE = 5000, WARM_UP = 20, WAIT_MS = 60000 };
+enum { PAGE = 5000, WARM_UP = 20, WAIT_MS = 60000, REST_MS = 300 };
 enum { COUNT_MAX = 100000 }; /* counts of store.pending stop there */
-enum { PAUSE_MIN_US = 100, PAUSE_MAX_US = 20000 };
+enum { PAUSE_MIN_US = 100, PAUSE_MAX_US = 20000, LOOK_MAX_US = 1000000 };
 
 static double
 seconds_since(int64_t us)
@@ -32,8 +32,8 @@ seconds_since(int64_t us)
 static void
 pause_us(double us)
 {
-    us = us < PAUSE_MIN_US ? PAUSE_MIN_US : us > PAUSE_MAX_US ? PAUSE_MAX_US : us;
-    nanosleep(&(struct timespec){.tv_nsec = (long)(us * 1000)}, NULL);
+    int64_t ns = (int64_t)((us < PAUSE_MIN_US ? PAUSE_MIN_US : us) * 1000);
+    nanosleep(&(struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}, NULL);
 }
 
 static void
@@ -73,7 +73,7 @@ enqueue(struct bench *b, hf *h)
 
 /*
  * A look counts rows, so there are few: while the count is at its limit it takes at most a
- * twentieth of the time, below it comes when half of the rest must be done.
+ * twentieth of the time, below it comes when most of the rest must be done.
  */
 static int
 wait_for_end(struct bench *b, struct store *s, int64_t begin_us)
@@ -96,13 +96,15 @@ wait_for_end(struct bench *b, struct store *s, int64_t begin_us)
         }
         double done = (double)(b->units - left);
         bool   known = p.tasks < COUNT_MAX && done > 0;
-        pause_us(known ? past_s / done * (double)left / 2 * 1e6 : took_us * 20);
+        pause_us(known ? past_s / done * (double)left * 0.8 * 1e6
+                       : fmin(took_us * 20, LOOK_MAX_US / (b->duration_ms ? 20 : 1)));
     }
 }
 
 static int
 load_noop(struct bench *b, hf *h)
 {
+    poll(NULL, 0, REST_MS); /* nobody is to be held in the middle of a commit */
     bench_workers_signal(b, SIGSTOP);
     int     rc = enqueue(b, h);
     int64_t begin_us = clock_steady_us();
@@ -150,7 +152,7 @@ keep_in_flight(struct bench *b, hf *h, struct arena *a)
             break;
         } else {
             double each_us = seconds_since(begin_us) * 1e6 / (double)(started - running + 1);
-            pause_us(each_us * b->in_flight / 8);
+            pause_us(fmin(each_us * b->in_flight / 8, PAUSE_MAX_US));
         }
         TRY(count_running(b, h->store, a, &running));
     }
