@@ -198,8 +198,9 @@ pg_class(int cls)
  * The code. */
 int pg_lose(struct postgres *s, int code, const char *text);
 int pg_lose_connection(struct postgres *s); /* with libpq's words */
-/* Waits until bytes have come, or gone if there are some to send; takes them in. False: lost. */
-bool pg_wait_socket(struct postgres *s);
+/* Waits until bytes have come, or gone if there are some to send (sending: all of them may be gone
+ * already); takes them in. False: lost. */
+bool pg_wait_socket(struct postgres *s, bool sending);
 
 /* Begins a verb: connects anew if the connection is lost (epoch grows), ends the old backend if a
  * commit was in flight, reads what earlier verbs have left, rolls back what they left open. */

@@ -69,15 +69,16 @@ poll_us(struct pollfd *fds, nfds_t n, int64_t us)
     return ppoll(fds, n, us < 0 ? NULL : &t, NULL);
 }
 
-/* Pushing out may already have taken in what is waited for: libpq reads when it cannot write. So
- * that is looked at before sleeping. */
+/* Pushing out may already have taken in what is waited for: libpq reads when it cannot write. And
+ * when all is out, the server may have nothing to say before it gets more. So both are looked at
+ * before sleeping. */
 bool
-pg_wait_socket(struct postgres *s)
+pg_wait_socket(struct postgres *s, bool sending)
 {
     int unsent = PQflush(s->conn);
     if (unsent < 0 && PQstatus(s->conn) == CONNECTION_BAD)
         return false;
-    if (s->first < s->n_expected && !PQisBusy(s->conn) && unsent <= 0)
+    if (unsent == 0 && (sending || !PQisBusy(s->conn)))
         return true;
     struct pollfd fd = {PQsocket(s->conn), (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)), 0};
     int           n;

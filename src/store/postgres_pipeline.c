@@ -31,7 +31,7 @@ push(struct postgres *s, bool all)
 {
     int unsent;
     while (s->lost.code == 0 && (unsent = PQflush(s->conn)) != 0)
-        if (unsent < 0 || !pg_wait_socket(s))
+        if (unsent < 0 || !pg_wait_socket(s, true))
             pg_lose_connection(s);
         else if (!all)
             break;
@@ -212,7 +212,7 @@ receive(struct postgres *s, PGresult **out)
     if (s->lost.code)
         return false;
     while (PQisBusy(s->conn))
-        if (!pg_wait_socket(s)) {
+        if (!pg_wait_socket(s, false)) {
             if (s->lost.code == 0 && !PQisBusy(s->conn))
                 break; /* it said why */
             pg_lose_connection(s);
