@@ -22,9 +22,9 @@ struct keeper {
     _Atomic int64_t        worker;
     _Atomic(struct view *) fresh;
     /* the thread's */
-    int64_t served;    /* the worker whose lease it keeps */
-    int64_t asked_us;  /* steady clock: the last renewal that did well was asked for then */
-    int64_t steady_us; /* there was no gap since then */
+    int64_t          served;   /* the worker whose lease it keeps */
+    int64_t          asked_us; /* steady clock: the last renewal that did well was asked for then */
+    int64_t          steady_us; /* there was no gap since then */
     struct retention retention;
 };
 

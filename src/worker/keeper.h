@@ -22,9 +22,9 @@ struct view {
     struct arena  arena;
 };
 
-/* Owns `store`. The pool's start_until_us and lease_until_us are set at each renewal. Beside that it
- * deletes ended runs of the queues (NULL: all; borrowed) when they have been kept long enough; on an
- * exclusive store that is all it does. */
+/* Owns `store`. The pool's start_until_us and lease_until_us are set at each renewal. Beside that
+ * it deletes ended runs of the queues (NULL: all; borrowed) when they have been kept long enough;
+ * on an exclusive store that is all it does. */
 int  keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const char *queues,
                  const struct log *log, struct keeper **out, struct err *err);
 void keeper_close(struct keeper *k);
