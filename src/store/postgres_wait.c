@@ -159,6 +159,20 @@ pg_hint_owner(struct postgres *s, int64_t worker)
 
 /* ---- being somebody */
 
+/* Workers of several installations in one database have the same numbers. */
+void
+pg_worker_name(const struct postgres *s, int64_t worker, char out[CHANNEL_SIZE])
+{
+    bool usual = strcmp(s->target.schema, "holdfast") == 0;
+
+    if (worker == 0)
+        snprintf(out, CHANNEL_SIZE, "holdfast");
+    else if (usual)
+        snprintf(out, CHANNEL_SIZE, "holdfast/%lld", (long long)worker);
+    else
+        snprintf(out, CHANNEL_SIZE, "holdfast/%.40s/%lld", s->target.schema, (long long)worker);
+}
+
 int
 pg_serve(struct postgres *s, int64_t worker, bool listen, struct err *err)
 {
@@ -169,7 +183,7 @@ pg_serve(struct postgres *s, int64_t worker, bool listen, struct err *err)
     s->worker = worker;
     if (!s->pooled) {
         struct pg_args *a = pg_args(s);
-        snprintf(name, sizeof(name), "holdfast/%lld", (long long)worker);
+        pg_worker_name(s, worker, name);
         pg_put_text(a, name);
         pg_send(s, PG_take_name, a);
         if (s->listens)
