@@ -97,6 +97,7 @@ makes_rows(const struct pg_writing *t)
 static int
 fetch_again(struct cycle *c, bool *again, struct err *err)
 {
+    c->fetch.with_commit = false;
     TRY(pg_fetch_begin(&c->fetch, false, err));
     pg_fetch_send(&c->fetch);
     return pg_fetch_results(&c->fetch, again, err);
@@ -117,6 +118,7 @@ begin(struct cycle *c, struct err *err)
     TRY(pg_queues_read(c->s, ids, c->fetch.n_cursors, err));
     if (c->writes)
         TRY(pg_write_begin(&c->writing, c->s, c->batch, 0, UINT32_MAX, c->a, err));
+    c->fetch.with_commit = c->writes;
     return pg_fetch_begin(&c->fetch,
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }
