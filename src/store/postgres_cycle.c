@@ -123,6 +123,25 @@ begin(struct cycle *c, struct err *err)
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }
 
+/* A time that a write has set is known without reading it. */
+static void
+note_due(struct pg_fetch *f, const struct write *w)
+{
+    int64_t no = 0, us = 0;
+    if (w->kind == WRITE_RUN) {
+        no = w->run->no;
+        us = w->run->wake_us;
+    } else if (w->kind == WRITE_TASK || w->kind == WRITE_TASK_NEW) {
+        no = w->task->no;
+        us = w->task->run_at_us;
+    }
+    if (us <= 0 || us == NEVER_US)
+        return;
+    struct pg_cursor *c = map_get(&f->all->of, row_partition(no));
+    if (c && us < c->next_due_us)
+        c->next_due_us = us;
+}
+
 /* Once: what the store cannot do now, the caller tries again. */
 static int
 attempt(struct cycle *c, struct err *err)
@@ -141,6 +160,9 @@ attempt(struct cycle *c, struct err *err)
     }
     if (c->told)
         pg_synced(c->s, NULL);
+    if (c->writes && (c->fetch.peek || c->fetch.n < c->fetch.n_cursors))
+        for (size_t i = 0; i < c->batch->n_writes; i++)
+            note_due(&c->fetch, &c->batch->writes[i]);
     rc = pg_fetch_results(&c->fetch, &again, err);
     for (int i = 0; rc == HF_OK && again && i < FETCHES; i++)
         rc = fetch_again(c, &again, err);
