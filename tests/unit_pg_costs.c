@@ -344,8 +344,10 @@ TEST_WITHIN(a_signal_costs_an_inbox_row_and_its_end, 60)
         snprintf(id, sizeof(id), "run-%d", i);
         OK(h, hf_start(h, "listener", NULL, HF_OPT(.id = id), NULL));
     }
+    hf_close(h);
     drain();
     struct cost before = begin();
+    h = open_at(url);
     for (int i = 0; i < n; i++) {
         snprintf(id, sizeof(id), "run-%d", i);
         OK(h, hf_send(h, id, "go", "1", NULL));
