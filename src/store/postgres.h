@@ -176,7 +176,7 @@ struct postgres {
     struct pg_hints    hints;
     int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                          nobody hints: wait returns after 5 ms */
-    int64_t nap_us;                   /* poll-only: the last wait was so long; 0 after any news */
+    int64_t nap_us; /* without hints: the last wait was so long; 0 after any news */
 };
 
 static inline struct postgres *
