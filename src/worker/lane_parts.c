@@ -119,6 +119,8 @@ lane_acquire(struct lane *l, const char *handlers, struct err *err)
     int rc = l->store->ops->acquire(l->store, &self, &l->worker, &a, &rows, &n, err);
 
     l->handlers = handlers;
+    if (rc == HF_UNKNOWN) /* what it has taken, the next one says too */
+        rc = err->code = HF_UNAVAILABLE;
     if (rc == HF_OK)
         rc = set_parts(l, rows, n, err);
     if (rc) {
