@@ -203,14 +203,12 @@ lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *e
     return HF_OK;
 }
 
-/* Whether the run is about to change or delete the row: a message of the same fetch said that the
- * attempt has ended. */
+/* Whether the run is about to change or delete the row: a message said that the attempt has ended,
+ * and that is not stored yet. */
 static bool
 is_changing(const struct live *live, int64_t row_no)
 {
-    bool here = live && live->place == LIVE_IDLE; /* else what it has to store is older */
-
-    for (const struct extra *x = here ? live->extras : NULL; x; x = x->next)
+    for (const struct extra *x = live ? live->extras : NULL; x; x = x->next)
         if (write_row(&x->write) == row_no)
             return true;
     return false;
