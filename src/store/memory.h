@@ -169,8 +169,6 @@ int memory_purge(struct store *s, const struct purge *what, size_t *n, struct er
 
 /* Two texts are the same; NULL is like no text. */
 bool is_text(const char *a, const char *b);
-/* Whether queue is among queues, names with commas, NULL: all. */
-bool db_is_listed(const char *queues, const char *queue);
 
 /* memory_batch.c: the batch under its fence; memory_cycle.c: the fetch. */
 int memory_write(struct memory_store *m, struct batch *batch, int64_t now_us, struct err *err);

@@ -264,6 +264,8 @@ int lane_take_far(struct lane *l, const struct inbox_row *row, struct err *err);
 int
 live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err);
 int lane_watch_held(struct lane *l, struct err *err);
+/* The number of a row that we hold for a called task, if there is one. */
+int lane_find_held(struct lane *l, struct job *job, struct err *err);
 int lane_read_inbox(struct lane *l, int64_t no, struct err *err); /* it goes with the next commit */
 
 static inline bool
