@@ -148,6 +148,8 @@ choose_fault(void *arg, const char *verb, struct batch *batch)
 
     if (s->quiet_store || strcmp(verb, "clone") == 0)
         return FAULT_NONE;
+    if (s->crashed) /* the dead do nothing more */
+        return FAULT_BEFORE;
     int mode = choose_mode(s);
     snprintf(s->failed_verb, sizeof(s->failed_verb), "%s", verb);
     s->crashed = s->crashed || mode == MODE_CRASH_BEFORE || mode == MODE_CRASH_AFTER;
@@ -477,6 +479,7 @@ begin(struct simulation *s, const struct plan *plan, const struct sim_options *o
     signal(SIGSEGV, show_place);
     struct clock clock = clock_fake(&s->now_us);
     SIM_CHECK(memory_store_open(&clock, &inner, &err) == HF_OK);
+    SIM_CHECK(memory_store_answer_sql(inner, plan_answer_sql, NULL, &err) == HF_OK);
     SIM_CHECK(fault_store_open(inner, choose_fault, s, &store, &err) == HF_OK);
     SIM_CHECK(handle_new(maybe_traced(store), &s->h) == HF_OK);
     if (getenv("TRACE"))
