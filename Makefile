@@ -69,7 +69,7 @@ DATA     := $(patsubst %,$(OUT)/examples/%,$(notdir $(wildcard examples/*/*.json
 PROGRAMS := $(TEST_SRC:%.c=$(OUT)/%)
 BENCHES  := $(BENCH_SRC:%.c=$(OUT)/%)
 SCRIPTS  := $(wildcard tests/*.sh tests/*.t)
-STORE_SUITES := suite_memory suite_memory_shared suite_sqlite
+STORE_SUITES := suite_memory suite_memory_shared suite_sqlite suite_postgres
 
 .PHONY: all programs check check-all test asan tsan lint fmt bench install clean
 .DELETE_ON_ERROR:

@@ -218,9 +218,9 @@ TEST(a_newcomer_gets_its_share)
 {
     struct member a, b;
     open_base();
-    begin(&a, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+    begin(&a, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     SOON(owns("8"));
-    begin(&b, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+    begin(&b, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     SOON(owns("4 4"));
     end(&b);
     SOON(owns("8"));
@@ -235,15 +235,15 @@ TEST(runs_go_on_while_workers_come_and_go)
 
     open_base();
     for (int i = 0; i < 2; i++)
-        begin(&m[i], offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+        begin(&m[i], offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     for (int i = 0; i < RUNS; i++) {
         OK(client, hf_start(client, "fans_out", NULL, NULL, ids[i]));
         if (i == RUNS / 4)
-            begin(&m[2], offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+            begin(&m[2], offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
         if (i == RUNS / 2)
             end(&m[0]);
         if (i == RUNS * 3 / 4)
-            begin(&m[3], offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+            begin(&m[3], offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
         if (i % 20 == 0)
             sleep_ms(10);
     }
@@ -282,13 +282,13 @@ TEST(work_goes_to_a_worker_that_can_do_it)
 {
     struct member a, b;
     open_base();
-    begin(&a, offer_quick, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+    begin(&a, offer_quick, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     SOON(owns("8"));
     for (int i = 0; i < 16; i++)
         OK(client, hf_enqueue(client, i % 2 ? "quick" : "hold", NULL, NULL, NULL));
     SOON(ended == 8);
     let_go = 1;
-    begin(&b, offer_hold, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+    begin(&b, offer_hold, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     SOON(ended == 16);
     for (int i = 0; i < 16; i++)
         OK(client, hf_enqueue(client, i % 2 ? "quick" : "hold", NULL, NULL, NULL));
@@ -304,11 +304,11 @@ TEST(a_running_call_is_not_begun_again_when_its_partition_moves)
     struct member a, b;
     char          id[HF_ID_SIZE];
     open_base();
-    begin(&a, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600, .grace_ms = 10000});
+    begin(&a, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000, .grace_ms = 10000});
     SOON(owns("8"));
     OK(client, hf_start(client, "calls_hold", NULL, NULL, id));
     SOON(begun == 1);
-    begin(&b, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+    begin(&b, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     hf_stop(a.h); /* all goes to b, but for what runs */
     SOON(owns("0 8") || owns("8 0"));
     sleep_ms(100);
@@ -327,11 +327,11 @@ TEST(a_task_that_was_handed_over_while_it_ran_is_told_of_a_cancel)
     struct member a, b;
     char          id[HF_ID_SIZE];
     open_base();
-    begin(&a, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600, .grace_ms = 10000});
+    begin(&a, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000, .grace_ms = 10000});
     SOON(owns("8"));
     OK(client, hf_start(client, "calls_hold", NULL, NULL, id));
     SOON(begun == 1);
-    begin(&b, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 600});
+    begin(&b, offer_all, (hf_worker_opt){.slots = 2, .lease_ms = 3000});
     hf_stop(a.h);
     SOON(owns("0 8") || owns("8 0"));
     OK(client, hf_cancel(client, id, "enough"));
@@ -348,8 +348,8 @@ TEST(a_task_of_another_queue_is_done_by_its_worker)
     struct member a, b;
     char          id[HF_ID_SIZE];
     open_base();
-    begin(&a, offer_all, (hf_worker_opt){.queues = "default", .slots = 2, .lease_ms = 600});
-    begin(&b, offer_all, (hf_worker_opt){.queues = "far", .slots = 2, .lease_ms = 600});
+    begin(&a, offer_all, (hf_worker_opt){.queues = "default", .slots = 2, .lease_ms = 3000});
+    begin(&b, offer_all, (hf_worker_opt){.queues = "far", .slots = 2, .lease_ms = 3000});
     OK(client, hf_start(client, "calls_far", "flaky", NULL, id));
     OK(client, hf_wait(client, id, 10000, NULL));
     CHECK_TEXT(output_of(client, id), "\"at last\"");
@@ -363,8 +363,8 @@ TEST(a_task_of_another_queue_is_told_of_a_cancel_and_awaited)
     struct member a, b;
     char          id[HF_ID_SIZE];
     open_base();
-    begin(&a, offer_all, (hf_worker_opt){.queues = "default", .slots = 2, .lease_ms = 600});
-    begin(&b, offer_all, (hf_worker_opt){.queues = "far", .slots = 2, .lease_ms = 600});
+    begin(&a, offer_all, (hf_worker_opt){.queues = "default", .slots = 2, .lease_ms = 3000});
+    begin(&b, offer_all, (hf_worker_opt){.queues = "far", .slots = 2, .lease_ms = 3000});
     OK(client, hf_start(client, "compensates_far", "hold", NULL, id));
     SOON(begun == 1);
     OK(client, hf_cancel(client, id, "enough"));

@@ -19,8 +19,14 @@ out=$(pg_sql "$(pg_bouncer_url orders)" 'select a from t')
 prints 7 'and has PgBouncer before it'
 
 directory=$pg_dir
-bash -c ". '$root/tests/cli.bash'; . '$root/tests/pg.bash'; pg_start --fast; echo \$pg_dir > '$dir/other'
-    kill -9 \$\$" > /dev/null 2>&1
+cat > killed.bash <<END
+. '$root/tests/cli.bash'
+. '$root/tests/pg.bash'
+pg_start --fast
+echo \$pg_dir > '$dir/other'
+kill -9 \$\$
+END
+{ bash killed.bash; } > /dev/null 2>&1
 read -r other < other
 for _ in {1..200}; do [ ! -e "$other" ] && break; sleep 0.1; done
 [ -n "$other" ] && [ ! -e "$other" ] && [ -e "$directory" ]

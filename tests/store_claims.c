@@ -244,6 +244,24 @@ TEST_SHARED(the_owner_of_a_task_is_woken_when_it_is_released)
     CHECK_TEXT(listed_tasks(&b.rows), "t");
 }
 
+TEST_SHARED(a_claim_whose_holder_has_left_goes_with_the_partition_and_nobody_is_blamed_twice)
+{
+    static struct peer c;
+    claimed_from_afar();
+    OK(peer_leave(&a));
+    peer_fetch(&b);
+    peer_join(&c, NULL);
+    expire(&c);
+    OK(peer_takeover(&c, b.worker));
+    OK(peer_acquire(&c));
+    peer_fetch(&c);
+    CHECK_TEXT(listed_tasks(&c.rows), "t");
+    CHECK_INT(c.rows.tasks[0].crashes, 0); /* b did not hold it */
+    CHECK_INT(c.rows.tasks[0].holder, 0);
+    peer_fetch(&c);
+    CHECK_INT(c.rows.n_tasks, 0);
+}
+
 /* ---- what workers tell each other */
 
 TEST_SHARED(how_an_attempt_has_ended_is_told_to_the_owner_of_the_task)

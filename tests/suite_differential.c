@@ -461,6 +461,11 @@ do_read(struct side *s, const struct operation *o)
     put_code(s, ops->task_list(s->client, &tf, &s->arena, &tasks, &n, &err), &err);
     for (size_t i = 0; i < n; i++)
         put_task(&s->answer, &tasks[i]);
+    int64_t         nos[2] = {n ? tasks[n - 1].no : 0, n ? tasks[0].no + 1 : 1};
+    struct task_row loaded[2];
+    put_code(s, ops->load_tasks(s->client, nos, 2, &s->arena, loaded, &err), &err);
+    put_task(&s->answer, &loaded[0]);
+    put_task(&s->answer, &loaded[1]);
     put_code(s, ops->dead_list(s->client, &tf, &s->arena, &dead, &n, &err), &err);
     for (size_t i = 0; i < n; i++)
         put_dead(&s->answer, &dead[i]);

@@ -1,4 +1,4 @@
--- Reading for people and for loading runs. Rows bring the name of their queue along. The columns
+-- Reading for people. Rows bring the name of their queue along. The columns
 -- stand in the order of postgres_row.c. A partition's rows are those whose number is between
 -- partition << 48 and that | 281474976710655; a class's between (partition * 4 + class) << 46 and
 -- that | 70368744177663.
@@ -10,16 +10,6 @@ select r.no, (select p.queue from holdfast.partition p where p.id = r.partition_
        r.version, r.execution, r.wake_us, r.crashes, r.claimed, r.custom, r.output, r.error_name,
        r.error_message, r.ended_us
   from holdfast.run r where r.id = $1::text;
-
--- name: run_by_no
--- $1 numbers
--- index: run_pkey
-select r.no, (select p.queue from holdfast.partition p where p.id = r.partition_id), r.id, r.workflow,
-       r.input, r.token, r.parent_no, r.parent_ref, r.parent_execution, r.started_us, r.status,
-       r.version, r.execution, r.wake_us, r.crashes, r.claimed, r.custom, r.output, r.error_name,
-       r.error_message, r.ended_us
-  from holdfast.run r where r.no = any ($1::bigint[])
- order by r.no;
 
 -- name: run_list
 -- Newest first, without an index by time: the newest numbers of each class, put in order. $1 started
@@ -113,15 +103,6 @@ select i.no, i.run_no, i.task_no, i.kind, i.name, i.payload, i.key, i.aux, i.cod
        i.sender, i.time_us
   from holdfast.inbox i where i.run_no = $1::bigint
  order by i.no;
-
--- name: task_by_no
--- $1 numbers
--- index: task_pkey
-select t.no, (select p.queue from holdfast.partition p where p.id = t.partition_id), t.id, t.name,
-       t.payload, t.opts, t.run_no, t.execution, t.ref, t.created_us, t.attempt, t.run_at_us,
-       t.claimed_by, t.crashes, t.error_name, t.error_message
-  from holdfast.task t where t.no = any ($1::bigint[])
- order by t.no;
 
 -- name: task_by_id
 -- $1 the id that it was given, $2 the number that the id says, which counts if it was given none
@@ -281,9 +262,3 @@ select w.name, count(q.id), count(q.id) filter (where q.owner is null and w.serv
                           and b.status = 1 limit $2::bigint) x) d) k on true
  group by w.name, w.served_by, w.retain_us
  order by min(q.id), w.name;
-
--- name: store_facts
-select current_setting('server_version'), current_setting('synchronous_commit'),
-       (select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c
-         where c.relnamespace = 'holdfast'::regnamespace and c.relkind = 'r'),
-       (select max(m.version)::bigint from holdfast.migration m);

@@ -106,6 +106,11 @@ int                   run_version(struct cli *c);
 
 /* ---- open.c */
 
+/* The store's URL: --store, else $HOLDFAST_STORE, else the file holdfast.db. */
+const char *cli_url(const struct cli *c);
+bool        cli_is_file(const struct cli *c); /* an SQLite store */
+/* HF_UNAVAILABLE if it is a file that is not there. */
+int cli_find(struct cli *c);
 /* Opens the store as c->h. An SQLite file that is not there is made only by commands that write. */
 int cli_open(struct cli *c, bool create);
 /* Takes over the handle's error, for return. */
@@ -126,6 +131,7 @@ int run_show(struct cli *c);
 int run_list(struct cli *c);
 int run_why(struct cli *c);
 int run_task(struct cli *c);
+int run_migrate(struct cli *c);
 int run_workers(struct cli *c);
 int run_queues(struct cli *c);
 int run_purge(struct cli *c);

@@ -105,6 +105,11 @@ OPTIONS(task_options) = {
     JSON,
     END};
 
+OPTIONS(migrate_options) = {
+    {"check", OPTION_FLAG, NULL, "change nothing; exit 1 if something is missing"},
+    {"sql", OPTION_FLAG, NULL, "print the script that makes the whole schema; do not connect"},
+    END};
+
 OPTIONS(purge_options) = {
     {"older-than", OPTION_DURATION, "DURATION", "only runs that ended so long ago; 0s: all"},
     {"queue", OPTION_TEXT, "QUEUE", "only runs of this queue"},
@@ -134,6 +139,8 @@ const struct command commands[] = {
     {"why", "ID", 1, 1, "say in one sentence what a run or task waits for", json_options, run_why},
     {"task", "list|show|retry|discard [ID...]", 1, -1, "look at tasks and dead letters",
      task_options, run_task},
+    {"migrate", "", 0, 0, "make the schema of a PostgreSQL store, or bring it up to date",
+     migrate_options, run_migrate},
     {"workers", "", 0, 0, "list the workers, with what they own and how busy they are",
      json_options, run_workers},
     {"queues", "[retain QUEUE DURATION]", 0, 3,

@@ -9,14 +9,7 @@
 #include "cli/print.h"
 #include "cli/view.h"
 
-enum { FINDINGS_MAX = 24, SAMPLE = 1000, NAMED_MAX = 5, LOG_LARGE = 256 * 1024 * 1024 };
-
-enum grade { FINE, NOTE, BAD };
-
-struct finding {
-    enum grade  grade;
-    const char *check, *text, *advice; /* advice NULL if there is nothing to do */
-};
+enum { FINDINGS_MAX = 32, SAMPLE = 1000, NAMED_MAX = 5, LOG_LARGE = 256 * 1024 * 1024 };
 
 struct report {
     struct finding findings[FINDINGS_MAX];
@@ -29,41 +22,56 @@ add(struct report *r, enum grade grade, const char *check, const char *text, con
 {
     if (r->n < FINDINGS_MAX)
         r->findings[r->n++] = (struct finding){grade, check, text ? text : "out of memory", advice};
-    r->bad |= grade == BAD;
-    r->notes |= grade == NOTE;
+    r->bad |= grade == GRADE_BAD;
+    r->notes |= grade == GRADE_NOTE;
+}
+
+/* The schema is what this program works with, or it would not have been opened. */
+static void
+check_server(struct cli *c, const struct store_info *i, struct report *r)
+{
+    for (size_t k = 0; k < i->n_findings; k++) {
+        const struct finding *f = &i->findings[k];
+        add(r, f->grade, f->check, f->text, f->advice);
+    }
+    add(r, GRADE_FINE, "schema",
+        arena_printf(&c->arena, "version %d, this program knows %d", i->schema, i->schema_known),
+        NULL);
 }
 
 static void
-check_store(struct cli *c, const struct store_info *i, struct report *r)
+check_file(struct cli *c, const struct store_info *i, struct report *r)
 {
     bool full = i->synchronous == NULL || strcasecmp(i->synchronous, "full") == 0 ||
                 strcasecmp(i->synchronous, "extra") == 0 || strcmp(i->synchronous, "2") == 0 ||
                 strcmp(i->synchronous, "3") == 0;
     bool wal = i->journal == NULL || strcasecmp(i->journal, "wal") == 0;
 
-    add(r, FINE, "store", arena_printf(&c->arena, "%s %s, %s", i->kind, i->version, i->path), NULL);
+    add(r, GRADE_FINE, "store", arena_printf(&c->arena, "%s %s, %s", i->kind, i->version, i->path),
+        NULL);
     if (i->path && access(i->path, W_OK) != 0)
-        add(r, BAD, "writable", arena_printf(&c->arena, "%s is read-only for this user", i->path),
+        add(r, GRADE_BAD, "writable",
+            arena_printf(&c->arena, "%s is read-only for this user", i->path),
             "give the user who runs the worker write access to the file and its directory");
     else
-        add(r, FINE, "writable", "yes", NULL);
-    add(r, i->schema == i->schema_known ? FINE : BAD, "schema",
+        add(r, GRADE_FINE, "writable", "yes", NULL);
+    add(r, i->schema == i->schema_known ? GRADE_FINE : GRADE_BAD, "schema",
         arena_printf(&c->arena, "version %d, this program knows %d", i->schema, i->schema_known),
         i->schema == i->schema_known ? NULL : "use the version of holdfast that made it");
-    add(r, i->damage ? BAD : FINE, "damage", i->damage ? i->damage : "none found",
+    add(r, i->damage ? GRADE_BAD : GRADE_FINE, "damage", i->damage ? i->damage : "none found",
         i->damage ? "stop the worker, keep a copy of the file, and restore a backup" : NULL);
-    add(r, wal && full ? FINE : BAD, "durability",
+    add(r, wal && full ? GRADE_FINE : GRADE_BAD, "durability",
         arena_printf(&c->arena, "journal %s, synchronous %s", i->journal ? i->journal : "built in",
                      i->synchronous ? i->synchronous : "full"),
         wal && full ? NULL : "another program has changed the settings: wal and full are needed");
     bool large = i->log_bytes > LOG_LARGE;
-    add(r, large ? BAD : FINE, "size",
+    add(r, large ? GRADE_BAD : GRADE_FINE, "size",
         arena_printf(&c->arena, "%.1f MB, log %.1f MB%s", (double)i->file_bytes / 1e6,
                      (double)i->log_bytes / 1e6, large ? ": the log is very large" : ""),
         large ? "end long transactions of other programs on the file, they hold the log; then "
                 "restart the worker"
               : NULL);
-    add(r, FINE, "owner", i->owner ? i->owner : "nobody: no worker is running", NULL);
+    add(r, GRADE_FINE, "owner", i->owner ? i->owner : "nobody: no worker is running", NULL);
 }
 
 /* What waits for a worker that is not there, by a sample of the newest runs and oldest tasks. */
@@ -91,10 +99,10 @@ check_fit(struct cli *c, const struct fleet *f, const struct pending *p, struct 
     if (work == NULL)
         return cli_nomem(c);
     if (gap)
-        add(r, BAD, "work", arena_printf(&c->arena, "%s; %s", work, gap),
+        add(r, GRADE_BAD, "work", arena_printf(&c->arena, "%s; %s", work, gap),
             "start `holdfast worker` with the module or command that offers it");
     else
-        add(r, FINE, "work", work, NULL);
+        add(r, GRADE_FINE, "work", work, NULL);
     return HF_OK;
 }
 
@@ -117,7 +125,7 @@ check_resting(struct cli *c, int status, int64_t count, const char *advice, stru
         buf_printf(&b, "%s%s", i > 0 ? ", " : ": ", runs[i].id);
     if (count > (int64_t)n)
         buf_puts(&b, ", ...");
-    add(r, NOTE, run_status_name(status), b.failed ? NULL : arena_strdup(&c->arena, b.data),
+    add(r, GRADE_NOTE, run_status_name(status), b.failed ? NULL : arena_strdup(&c->arena, b.data),
         advice);
     buf_release(&b);
     return HF_OK;
@@ -133,7 +141,8 @@ check_left(struct cli *c, const struct pending *p, struct report *r)
                       "`holdfast why RUN` says by what; mend it, then `holdfast resume RUN`", r));
     TRY(check_resting(c, RUN_PAUSED, p->paused, "`holdfast resume RUN` lets one go on", r));
     if (p->dead > 0)
-        add(r, NOTE, "dead", arena_strdup(&c->arena, format_count(p->dead, "dead letter", count)),
+        add(r, GRADE_NOTE, "dead",
+            arena_strdup(&c->arena, format_count(p->dead, "dead letter", count)),
             "`holdfast task list` says why; then `holdfast task retry ID` or `discard ID`");
     return HF_OK;
 }
@@ -149,7 +158,10 @@ examine(struct cli *c, struct report *r)
     size_t            live = 0;
 
     TRY(s->ops->info(s, &c->arena, &info, &c->err));
-    check_store(c, &info, r);
+    if (info.n_findings)
+        check_server(c, &info, r);
+    else
+        check_file(c, &info, r);
     if (info.damage)
         return HF_OK; /* reading on may fail anywhere */
     TRY(s->ops->now(s, &now_us, &c->err));
@@ -157,7 +169,7 @@ examine(struct cli *c, struct report *r)
     TRY(fleet_load(c, &f));
     for (size_t i = 0; i < f.n; i++)
         live += f.workers[i].live;
-    add(r, FINE, "workers", arena_printf(&c->arena, "%zu running", live), NULL);
+    add(r, GRADE_FINE, "workers", arena_printf(&c->arena, "%zu running", live), NULL);
     TRY(check_fit(c, &f, &p, r));
     return check_left(c, &p, r);
 }
@@ -208,19 +220,29 @@ open_store(struct cli *c, struct report *r)
 {
     static const struct {
         int         code;
+        bool        file;
         const char *advice;
     } advices[] = {
-        {HF_UNAVAILABLE, "check the path, and that this user may write to the file and its "
-                         "directory; a worker makes a new store"},
-        {HF_CORRUPT, "check the path; if it is the right one: stop the worker, keep a copy of the "
-                     "file, and restore a backup"},
-        {HF_NEWER, "use the version of holdfast that made it, or a newer one"},
+        {HF_UNAVAILABLE, true,
+         "check the path, and that this user may write to the file and its "
+         "directory; a worker makes a new store"},
+        {HF_UNAVAILABLE, false, "check the URL, and that the server runs and lets this role in"},
+        {HF_NOT_FOUND, false,
+         "run `holdfast migrate` with this store, as the role that is to own the tables"},
+        {HF_CORRUPT, true,
+         "check the path; if it is the right one: stop the worker, keep a copy of the "
+         "file, and restore a backup"},
+        {HF_CORRUPT, false,
+         "a migration that was applied is not this program's: use the version "
+         "of holdfast that made it"},
+        {HF_NEWER, true, "use the version of holdfast that made it, or a newer one"},
+        {HF_NEWER, false, "use the version of holdfast that made it, or a newer one"},
     };
 
     int rc = cli_open(c, false);
     for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
-        if (rc == advices[i].code) {
-            add(r, BAD, "store", arena_strdup(&c->arena, c->err.text), advices[i].advice);
+        if (rc == advices[i].code && cli_is_file(c) == advices[i].file) {
+            add(r, GRADE_BAD, "store", arena_strdup(&c->arena, c->err.text), advices[i].advice);
             return HF_OK;
         }
     return rc;

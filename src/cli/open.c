@@ -28,15 +28,34 @@ sqlite_path(const char *url)
     return strchr(url, ':') && strchr(url, ':') < url + strcspn(url, "/") ? NULL : url;
 }
 
+const char *
+cli_url(const struct cli *c)
+{
+    const char *url = c->store_url ? c->store_url : getenv("HOLDFAST_STORE");
+    return url && url[0] ? url : "sqlite:holdfast.db";
+}
+
+bool
+cli_is_file(const struct cli *c)
+{
+    return sqlite_path(cli_url(c)) != NULL;
+}
+
+int
+cli_find(struct cli *c)
+{
+    const char *path = sqlite_path(cli_url(c));
+    if (path && access(path, F_OK) != 0)
+        return err_set(&c->err, HF_UNAVAILABLE, "no store at %s; say where with --store", path);
+    return HF_OK;
+}
+
 int
 cli_open(struct cli *c, bool create)
 {
-    const char *url = c->store_url ? c->store_url : getenv("HOLDFAST_STORE");
-    if (url == NULL || url[0] == '\0')
-        url = "sqlite:holdfast.db";
-    const char *path = sqlite_path(url);
-    if (!create && path && access(path, F_OK) != 0)
-        return err_set(&c->err, HF_UNAVAILABLE, "no store at %s; say where with --store", path);
+    const char *url = cli_url(c);
+    if (!create)
+        TRY(cli_find(c));
     if (hf_open(url, &c->h))
         return c->h ? cli_fail(c) : cli_nomem(c);
     return HF_OK;

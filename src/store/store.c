@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 static const char *const status_names[RUN_STATUSES] = {
     [RUN_RUNNING] = "running",     [RUN_WAITING] = "waiting",      [RUN_PAUSED] = "paused",
     [RUN_BLOCKED] = "blocked",     [RUN_COMPLETED] = "completed",  [RUN_FAILED] = "failed",
@@ -64,6 +66,12 @@ task_id_parse(const char *text)
     return partition && seq ? row_no((int32_t)partition, (int)stream, seq) : 0;
 }
 
+static bool
+is_postgres(const char *url)
+{
+    return strncmp(url, "postgres:", 9) == 0 || strncmp(url, "postgresql:", 11) == 0;
+}
+
 int
 store_open(const char *url, const struct clock *clock, struct store **out, struct err *err)
 {
@@ -72,8 +80,8 @@ store_open(const char *url, const struct clock *clock, struct store **out, struc
         return err_set(err, HF_INVALID, "store URL: empty");
     if (strcmp(url, "memory:") == 0)
         return memory_store_open(clock, out, err);
-    if (strncmp(url, "postgres:", 9) == 0 || strncmp(url, "postgresql:", 11) == 0)
-        return err_set(err, HF_INVALID, "this build has no PostgreSQL store");
+    if (is_postgres(url))
+        return postgres_store_open(url, clock, out, err);
 
     const char *path = url, *colon = strchr(url, ':'), *slash = strchr(url, '/');
     if (strncmp(url, "sqlite:", 7) == 0) {
@@ -81,11 +89,40 @@ store_open(const char *url, const struct clock *clock, struct store **out, struc
         if (strncmp(path, "//", 2) == 0)
             path += 2;
     } else if (colon && (slash == NULL || colon < slash)) {
-        return err_set(err, HF_INVALID, "store URL %s: unknown kind, want sqlite:PATH", url);
+        return err_set(err, HF_INVALID,
+                       "store URL %s: unknown kind, want sqlite:PATH or postgres://...", url);
     }
     if (*path == '\0')
         return err_set(err, HF_INVALID, "store URL %s: no path", url);
     return sqlite_store_open(path, clock, out, err);
+}
+
+/* Opening has done it. */
+static int
+migrate_by_opening(const char *url, struct buf *out, struct err *err)
+{
+    struct arena      a = {0};
+    struct store     *s;
+    struct store_info info;
+
+    TRY(store_open(url, NULL, &s, err));
+    int rc = s->ops->info(s, &a, &info, err);
+    if (rc == HF_OK)
+        buf_printf(out, "%s: schema %d; it is brought up to date whenever it is opened\n",
+                   info.path ? info.path : info.kind, info.schema);
+    arena_release(&a);
+    s->ops->close(s);
+    return rc;
+}
+
+int
+store_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err)
+{
+    if (is_postgres(url))
+        return postgres_migrate(url, mode, out, err);
+    if (mode == MIGRATE_SQL)
+        return err_set(err, HF_INVALID, "%s: only a PostgreSQL store is made by a script", url);
+    return migrate_by_opening(url, out, err);
 }
 
 bool

@@ -287,6 +287,14 @@ struct purge {
     bool        count_only;   /* nothing is deleted: how many there are, up to the limit */
 };
 
+/* What a store has found about itself, for doctor. Findings that are not fine say what to do. */
+enum grade { GRADE_FINE, GRADE_NOTE, GRADE_BAD };
+
+struct finding {
+    enum grade  grade;
+    const char *check, *text, *advice; /* advice NULL if there is nothing to do */
+};
+
 /* Facts for doctor. Strings may be NULL where a store has no such thing. */
 struct store_info {
     const char *kind, *path, *version; /* "sqlite", the file, the library's version */
@@ -295,6 +303,9 @@ struct store_info {
     int64_t     file_bytes, log_bytes;
     const char *owner;  /* who holds the queues: "pid 123 on host", NULL: nobody */
     const char *damage; /* result of a quick check: NULL is sound */
+    /* a store with a server of its own: what it says, instead of the fields for files above */
+    struct finding *findings;
+    size_t          n_findings;
 };
 
 /* ---- owners ---- */
@@ -573,9 +584,10 @@ struct store {
 bool queue_in_list(const char *list, const char *queue);
 
 /*
- * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests).
- * Makes the file and brings its schema up to date. clock may be NULL. HF_INVALID, HF_UNAVAILABLE,
- * HF_CORRUPT, HF_NEWER.
+ * Opens by URL: "sqlite:PATH", "sqlite:///abs/path", a bare path, "memory:" (a new one; tests),
+ * "postgres://...". Makes the file and brings its schema up to date; on PostgreSQL `holdfast
+ * migrate` does that, and HF_NOT_FOUND says that it has not been done. clock may be NULL.
+ * HF_INVALID, HF_UNAVAILABLE, HF_CORRUPT, HF_NEWER.
  */
 int store_open(const char *url, const struct clock *clock, struct store **out, struct err *err);
 
@@ -586,6 +598,25 @@ int memory_store_open(const struct clock *clock, struct store **out, struct err 
  * history row. HF_OK and the rows, or HF_FAILED with the name of the error as *result. */
 typedef int (*memory_sql_fn)(void *arg, const struct sql_step *step, const char **result);
 int memory_store_answer_sql(struct store *s, memory_sql_fn fn, void *arg, struct err *err);
+
+enum migrate_mode {
+    MIGRATE_RUN, /* brings the schema up to date, once, whoever else does the same; out: a line for
+                    each step made */
+    MIGRATE_CHECK, /* out: a line for each step that is missing; HF_NOT_FOUND if there is any */
+    MIGRATE_SQL    /* out: the script that RUN would run on an empty database. Does not connect */
+};
+
+/*
+ * PostgreSQL's schema is brought up to date when somebody says so; an SQLite file whenever it is
+ * opened, so there RUN and CHECK open it and say which version it has, and SQL is HF_INVALID.
+ * HF_NEWER, HF_CORRUPT (a migration that was applied has changed since), HF_INVALID (rights),
+ * HF_UNAVAILABLE.
+ */
+struct buf;
+int store_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
+int postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
+int postgres_store_open(const char *url, const struct clock *clock, struct store **out,
+                        struct err *err);
 /* A shared one: the model of a store with several workers. */
 int memory_store_open_shared(const struct clock *clock, int partitions_a_queue, struct store **out,
                              struct err *err);

@@ -255,8 +255,9 @@ void lane_parted(struct lane *l);                           /* stored: forgets w
 int add_far_finished(struct lane *l, struct job *job, struct err *err);
 int add_far_result(struct lane *l, struct job *job, struct err *err);
 int lane_take_far(struct lane *l, const struct inbox_row *row, struct err *err);
-/* A call whose row is not in memory is to stop. */
-int live_stop_sent(struct lane *l, struct live *live, struct call *c, struct err *err);
+/* A call whose row is not in memory is to stop. awaited: the run goes on when it has. */
+int
+live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err);
 int lane_watch_held(struct lane *l, struct err *err);
 int lane_read_inbox(struct lane *l, int64_t no, struct err *err); /* it goes with the next commit */
 

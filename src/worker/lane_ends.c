@@ -56,7 +56,7 @@ live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *err)
                          1); /* it comes back through the done stack, begun or not */
         } else if (c->kind == CALL_TASK && c->sent && l->store->shared) {
             if (!c->listed)
-                TRY(live_stop_sent(l, live, c, err));
+                TRY(live_stop_sent(l, live, c, true, err));
         } else if (c->kind == CALL_TASK) {
             TRY(live_call_cancelled(l, live, c, err));
         }
@@ -76,11 +76,13 @@ cancel_children(struct live *live, struct err *err)
 }
 
 /* The run needs none of its jobs any more. */
-static void
-orphan_jobs(struct lane *l, struct live *live)
+static int
+orphan_jobs(struct lane *l, struct live *live, struct err *err)
 {
     for (struct call *c = live->run.open; c; c = c->open_next) {
         struct job *job = c->job;
+        if (job == NULL && c->kind == CALL_TASK && c->sent && !c->listed && l->store->shared)
+            TRY(live_stop_sent(l, live, c, false, err));
         if (job == NULL)
             continue;
         c->job = NULL;
@@ -105,6 +107,7 @@ orphan_jobs(struct lane *l, struct live *live)
         live->starting = job->next;
         lane_forget_job(l, job);
     }
+    return HF_OK;
 }
 
 static int
@@ -138,7 +141,7 @@ live_end(struct lane *l, struct live *live, int status, int event, struct err *e
 {
     struct run_row *row = &live->run.row;
 
-    orphan_jobs(l, live);
+    TRY(orphan_jobs(l, live, err));
     TRY(cancel_children(live, err));
     row->status = status;
     row->output = live->run.end_output;
@@ -262,8 +265,9 @@ live_continue(struct lane *l, struct live *live, const struct inbox_row *replace
         return err_nomem(err);
     if (w && row.version == 0)
         row.version = w->version;
-    orphan_jobs(l, live);
-    int rc = cancel_children(live, err);
+    int rc = orphan_jobs(l, live, err);
+    if (rc == HF_OK)
+        rc = cancel_children(live, err);
     if (rc == HF_OK && !run_has_ended(live->run.row.status))
         rc = close_history(live, replace ? EVENT_TERMINATED : EVENT_CONTINUED, now_ms, err);
     if (rc == HF_OK)

@@ -189,7 +189,7 @@ lane_take_far(struct lane *l, const struct inbox_row *row, struct err *err)
 
 static int
 stop_row(struct lane *l, struct live *live, struct call *c, const struct task_row *task,
-         struct err *err)
+         bool awaited, struct err *err)
 {
     struct job *job = map_get(&l->rows, task->no);
     bool        ours = lane_owns(l, task->no) && (task->holder == 0 || task->holder == l->worker);
@@ -210,11 +210,11 @@ stop_row(struct lane *l, struct live *live, struct call *c, const struct task_ro
     if (x->write.task == NULL)
         return err_nomem(err);
     x->write.task->no = task->no;
-    return live_call_cancelled(l, live, c, err);
+    return awaited ? live_call_cancelled(l, live, c, err) : HF_OK;
 }
 
 int
-live_stop_sent(struct lane *l, struct live *live, struct call *c, struct err *err)
+live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err)
 {
     struct arena       a = {0};
     struct task_filter f = {.run_no = live->run.row.no, .limit = ROWS_OF_A_RUN};
@@ -228,8 +228,10 @@ live_stop_sent(struct lane *l, struct live *live, struct call *c, struct err *er
     for (size_t i = 0; rc == HF_OK && i < n && found == NULL; i++)
         if (rows[i].execution == live->run.row.execution && strcmp(rows[i].ref, ref) == 0)
             found = &rows[i];
-    if (rc == HF_OK)
-        rc = found ? stop_row(l, live, c, found, err) : live_call_cancelled(l, live, c, err);
+    if (rc == HF_OK && found)
+        rc = stop_row(l, live, c, found, awaited, err);
+    else if (rc == HF_OK && awaited)
+        rc = live_call_cancelled(l, live, c, err);
     arena_release(&a);
     return rc;
 }

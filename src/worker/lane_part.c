@@ -144,10 +144,17 @@ part_jobs(struct lane *l, int32_t p, struct err *err)
     return part_handed(l, &l->slow, p, err);
 }
 
-/* Rows that its runs were about to have made as claimed, for jobs that have not begun. */
+/* What its runs were about to claim: rows of jobs that have not begun, turns that have not come. */
 static void
-part_unmade(struct live *live)
+part_claims(struct lane *l, struct live *live)
 {
+    if (live->run.row.claimed) {
+        live->run.row.claimed = false;
+        l->n_claimed_turns--;
+        if (l->suspect_live == live)
+            l->suspect_live = NULL;
+        live_dirty(l, live);
+    }
     for (struct extra *x = live->extras; x; x = x->next)
         if (x->job && x->job->handed_us == 0)
             x->job->row.claimed = false;
@@ -178,7 +185,7 @@ lane_prepare_parting(struct lane *l, struct err *err)
         TRY(part_jobs(l, part->row.id, err));
         for (size_t at = 0; (live = map_next(&l->lives, &at));)
             if (row_partition(live->run.row.no) == part->row.id)
-                part_unmade(live);
+                part_claims(l, live);
     }
     return HF_OK;
 }

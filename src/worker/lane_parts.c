@@ -67,7 +67,7 @@ set_parts(struct lane *l, struct partition_row *rows, size_t n, struct err *err)
 {
     struct cursor *cursors = mem_zalloc((n + 1) * sizeof(*cursors));
     struct part   *parts = mem_zalloc((n + 1) * sizeof(*parts));
-    int32_t       *touched = mem_alloc((n + 1) * sizeof(*touched));
+    int32_t       *touched = mem_alloc((n + l->n_touched + 1) * sizeof(*touched));
 
     if (cursors == NULL || parts == NULL || touched == NULL) {
         mem_free(cursors);
@@ -77,6 +77,8 @@ set_parts(struct lane *l, struct partition_row *rows, size_t n, struct err *err)
     }
     if (n > 0)
         qsort(rows, n, sizeof(*rows), by_id);
+    if (l->n_touched > 0) /* a batch may be waiting to be stored */
+        memcpy(touched, l->touched, l->n_touched * sizeof(*touched));
     l->careful = false;
     l->n_parting = 0;
     for (size_t i = 0, k = 0; i < n; i++) {

@@ -41,6 +41,7 @@ create table holdfast.partition (
     busy_until timestamptz                   -- its owner looks by itself until then: no hint needed
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 create index partition_queue on holdfast.partition (queue, id);
+create index partition_owner on holdfast.partition (owner);
 
 create table holdfast.run (
     no               bigint   primary key,
@@ -105,7 +106,8 @@ create table holdfast.task (
     execution     integer,
     ref           text,
     claimed_by    bigint,                    -- the worker, or for queues served by SQL the claim
-    claimed_until timestamptz,               -- only in queues served by SQL
+    claimed_until timestamptz,               -- only in queues served by SQL: -infinity: to be had
+    claimed_name  text,                      -- only there: who has it, as it says itself
     error_name    text,
     error_message text,
     meta          text
@@ -118,6 +120,8 @@ create index task_fetch on holdfast.task (partition_id, class, xid, no)
 create index task_due on holdfast.task (partition_id, run_at_us, no) where run_at_us is not null;
 create index task_run on holdfast.task (run_no, no) where run_no is not null;
 create index task_claimed on holdfast.task (claimed_by) where claimed_by is not null;
+create index task_sql on holdfast.task (partition_id, claimed_until, no)
+    where claimed_until is not null;
 
 create table holdfast.dead (
     no            bigint  primary key,
