@@ -30,7 +30,8 @@
  * postgres_url: what is connected to. postgres_conn: connecting, the pipeline. postgres_stmt: texts
  * and preparing. postgres_array: parameters. postgres_result: results. postgres_error: SQLSTATE to
  * codes. postgres_open, postgres_migrate: the schema. postgres_queue: names of queues.
- * postgres_step, postgres_json: SQL steps. postgres_submit: clients' writes. postgres_wait: hints and results.
+ * postgres_step, postgres_json: SQL steps. postgres_submit: clients' writes. postgres_wait: hints
+ * and results.
  */
 #ifndef STORE_POSTGRES_H
 #define STORE_POSTGRES_H
@@ -155,7 +156,7 @@ struct postgres {
     struct err          failed;      /* of the section that is being read; code 0: none */
     struct err          lost;        /* the connection is gone: what everything else says */
     char                sqlstate[6]; /* of the last error; "" if it was none of the server's */
-    char    said[360];   /* what the server said then */
+    char                said[360];   /* what the server said then */
     int     bad_item;    /* which of a statement's items the last error is about; -1: not said */
     int64_t patience_us; /* so long nothing may come from the server */
     struct pg_args scratch;
@@ -208,7 +209,7 @@ void            pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a);
 /* A statement of the user's, with parameters and results as text. id: what it is called. */
 void pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n,
                   const char *const *values);
-void            pg_sync(struct postgres *s);
+void pg_sync(struct postgres *s);
 void pg_sync_write(struct postgres *s); /* for statements that commit by themselves: the loss of
                                            this section is HF_UNKNOWN */
 /* Sends the settings of a session, or of a transaction. */

@@ -206,8 +206,7 @@ pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a)
 }
 
 void
-pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n,
-             const char *const *values)
+pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n, const char *const *values)
 {
     if (s->lost.code)
         return;

@@ -41,9 +41,9 @@ static int
 check_statement(struct sql_step *step, struct err *err)
 {
     static const char *const refused[] = {
-        "begin", "start",   "commit", "end",     "rollback",   "abort",  "savepoint", "release",
-        "copy",  "prepare", "set",    "execute", "deallocate", "listen", "unlisten",  "discard",
-        "reset"};
+        "begin",      "start",   "commit",   "end",     "rollback", "abort",
+        "savepoint",  "release", "copy",     "prepare", "set",      "execute",
+        "deallocate", "listen",  "unlisten", "discard", "reset"};
     const char *word = first_word(step->statement);
     size_t      n = 0;
 
