@@ -420,6 +420,28 @@ TEST_WITHIN(an_idle_owner_asks_at_most_twice_a_second, 60)
     relay_close(relay);
 }
 
+/* More than the socket takes at once, again and again: each side waits for the other at times. */
+TEST_WITHIN(batches_of_megabytes_follow_each_other, 120)
+{
+    enum { UNITS = 4000, CYCLES = 40 };
+    static struct write writes[UNITS];
+    static char         events[500];
+    const char         *url = new_database();
+    struct owner        o;
+    own(&o, url);
+    memset(events, '1', sizeof(events));
+    for (int k = 0; k < CYCLES; k++) {
+        for (int i = 0; i < UNITS; i++)
+            writes[i] = (struct write){.kind = WRITE_HISTORY,
+                                       .unit = (uint32_t)i,
+                                       .history = {row_no(o.partitions[i % 8], 1, 1000 + i), 1,
+                                                   k + 1, events, sizeof(events)}};
+        OK(cycle(&o, writes, UNITS));
+    }
+    CHECK_INT(pg_int(url, "select count(*) from holdfast.history"), UNITS * CYCLES);
+    close_owner(&o);
+}
+
 /* ---- refusing */
 
 TEST(one_bad_value_among_a_thousand_units_is_named)

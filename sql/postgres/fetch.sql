@@ -8,12 +8,15 @@
 -- rows. In rows of more than $12 bytes the payload is left out.
 
 -- name: fetch_begin
--- $1 worker, $2 now. In a transaction of one snapshot, now() is not later than it.
+-- $1 worker, $2 now. In a transaction of one snapshot, now() is not later than it. The sums change
+-- with the partitions that nobody owns, and with the worker's own.
 -- index: partition_owner
 select pg_current_snapshot()::text,
        coalesce($2::bigint, (extract(epoch from now()) * 1000000)::bigint),
-       (select count(*) from holdfast.partition where owner is null),
-       (select count(*) from holdfast.partition where owner = $1::bigint);
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner is null),
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner = $1::bigint);
 
 -- name: fetch_last_number
 -- Runs with a greater number are stored by transactions that are still to come.
@@ -272,8 +275,10 @@ select exists (
                    limit 1) i),
        now.snapshot::text,
        coalesce($22::bigint, (extract(epoch from statement_timestamp()) * 1000000)::bigint),
-       (select count(*) from holdfast.partition where owner is null),
-       (select count(*) from holdfast.partition where owner = $21::bigint)
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner is null),
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner = $21::bigint)
   from now;
 
 -- name: fetch_busy

@@ -261,7 +261,7 @@ postgres_info(struct store *base, struct arena *a, struct store_info *out, struc
     struct postgres *s = postgres_of(base);
     struct diagnosis d = {.s = s, .a = a};
 
-    *out = (struct store_info){.kind = "postgres", .schema_known = postgres_schema_known()};
+    *out = (struct store_info){.kind = "postgresql", .schema_known = postgres_schema_known()};
     out->path = arena_strdup(a, s->target.where);
     d.rows = arena_alloc(a, FINDINGS_MAX * sizeof(*d.rows));
     if (out->path == NULL || d.rows == NULL)
