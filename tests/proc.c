@@ -38,6 +38,14 @@ proc_keep_files_in(const char *dir)
     files_dir = dir;
 }
 
+static const char *store = STORE;
+
+void
+proc_serve(const char *store_url)
+{
+    store = store_url;
+}
+
 static const char *
 path_of(const char *file)
 {
@@ -115,7 +123,7 @@ hf *
 client_open(void)
 {
     hf *h;
-    OK(h, hf_open(STORE, &h));
+    OK(h, hf_open(store, &h));
     return h;
 }
 
@@ -129,7 +137,7 @@ work(offer_fn offer, const hf_worker_opt *given)
     if (given)
         opt = *given;
     opt.handle_signals = 1;
-    if (hf_open(STORE, &h) != 0) {
+    if (hf_open(store, &h) != 0) {
         write_log(NULL, 3, "open", hf_errmsg(h));
         _exit(99);
     }
