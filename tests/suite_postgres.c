@@ -33,4 +33,4 @@ open_database(const struct clock *clock, struct store **out, struct err *err)
     return postgres_store_open(url, clock, out, err);
 }
 
-const struct subject subject = {.name = "postgres", .open = open_database, .shared = true};
+const struct subject subject = {.name = "postgresql", .open = open_database, .shared = true};

@@ -273,7 +273,7 @@ TEST(a_path_that_cannot_be_opened_is_unavailable)
     CHECK_INT(store_open("sqlite:d", NULL, &s, &err), HF_UNAVAILABLE);
     CHECK(strstr(err.text, "d") != NULL);
     CHECK_INT(store_open("nowhere/s.db", NULL, &s, &err), HF_UNAVAILABLE);
-    CHECK_INT(store_open("postgres://x", NULL, &s, &err), HF_INVALID);
+    CHECK_INT(store_open("mysql://x", NULL, &s, &err), HF_INVALID);
     CHECK_INT(store_open("ftp://x", NULL, &s, &err), HF_INVALID);
 }
 

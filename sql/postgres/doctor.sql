@@ -61,4 +61,5 @@ select h.kind, h.name, h.xids, h.seconds
 select pg_notify($1::text, 'w');
 
 -- name: schema_number
-select max(m.version)::bigint from holdfast.migration m;
+-- And how many workers there are.
+select max(m.version)::bigint, (select count(*) from holdfast.worker) from holdfast.migration m;

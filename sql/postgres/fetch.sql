@@ -8,12 +8,15 @@
 -- rows. In rows of more than $12 bytes the payload is left out.
 
 -- name: fetch_begin
--- $1 worker, $2 now. In a transaction of one snapshot, now() is not later than it.
+-- $1 worker, $2 now. In a transaction of one snapshot, now() is not later than it. The sums change
+-- with the partitions that nobody owns, and with the worker's own.
 -- index: partition_owner
 select pg_current_snapshot()::text,
        coalesce($2::bigint, (extract(epoch from now()) * 1000000)::bigint),
-       (select count(*) from holdfast.partition where owner is null),
-       (select count(*) from holdfast.partition where owner = $1::bigint);
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner is null),
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner = $1::bigint);
 
 -- name: fetch_last_number
 -- Runs with a greater number are stored by transactions that are still to come.
@@ -192,7 +195,8 @@ select s.partition_id, least(t.us, r.us)
 
 -- name: fetch_blocked
 -- For a new owner: runs that a fixed program could take up again. $1 partitions, $2 numbers up to
--- which they have been read, $3 rows a partition, $4 bytes
+-- which they have been read, $3 rows a partition, $4 bytes. The order is one that no other index has:
+-- with partition_id = ... the planner may walk the primary key, past all runs that have ended.
 -- index: run_blocked
 select r.no, r.xid, r.bytes,
        case when r.bytes <= $4::integer then r.input end,
@@ -205,9 +209,9 @@ select r.no, r.xid, r.bytes,
        select r.*,
               coalesce(octet_length(r.input), 0) + coalesce(octet_length(r.custom), 0) as bytes
          from holdfast.run r
-        where r.partition_id = s.partition_id and r.no > s.no and r.status = 3
-          and coalesce(r.error_name, '') <> 'crashed'
-        order by r.no limit $3::integer) r;
+        where (r.partition_id, r.no) > (s.partition_id, s.no) and r.partition_id <= s.partition_id
+          and r.status = 3 and coalesce(r.error_name, '') <> 'crashed'
+        order by r.partition_id, r.no limit $3::integer) r;
 
 -- name: fetch_peek
 -- Whether a fetch would bring anything: one statement for a poll that very likely finds nothing.
@@ -271,8 +275,10 @@ select exists (
                    limit 1) i),
        now.snapshot::text,
        coalesce($22::bigint, (extract(epoch from statement_timestamp()) * 1000000)::bigint),
-       (select count(*) from holdfast.partition where owner is null),
-       (select count(*) from holdfast.partition where owner = $21::bigint)
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner is null),
+       (select coalesce(sum(id::bigint * id + 1), 0)::bigint
+          from holdfast.partition where owner = $21::bigint)
   from now;
 
 -- name: fetch_busy

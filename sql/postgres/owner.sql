@@ -93,7 +93,7 @@ select u.at::integer, r.no, r.id, r.workflow, r.input, r.token, r.parent_no, r.p
 
 -- name: load_history
 -- Of the present execution, run by run in the order of the numbers: $1
--- index: history_key
+-- index: history_key run_pkey
 select u.at::integer, h.execution, h.seq, h.events
   from unnest($1::bigint[]) with ordinality as u (no, at)
   join holdfast.run r on r.no = u.no

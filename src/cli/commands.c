@@ -17,7 +17,8 @@
 
 OPTIONS(demo_options) = {
     {"orders", OPTION_COUNT, "N", "how many orders to run (1000)"},
-    {"kills", OPTION_COUNT, "N", "how often the worker is killed with SIGKILL (5)"},
+    {"kills", OPTION_COUNT, "N", "how often a worker is killed with SIGKILL (5)"},
+    {"workers", OPTION_COUNT, "N", "how many workers; only with --store postgresql://... (3)"},
     {"dir", OPTION_TEXT, "DIR", "work in this directory, which must be empty or new"},
     {"keep", OPTION_FLAG, NULL, "leave the store, ledger and log behind"},
     END};
@@ -120,7 +121,7 @@ OPTIONS(purge_options) = {
     END};
 
 const struct command commands[] = {
-    {"demo", "", 0, 0, "run 1,000 orders while the worker is killed, and check the result",
+    {"demo", "", 0, 0, "run 1,000 orders while workers are killed, and check the result",
      demo_options, run_demo},
     {"worker", "", 0, 0, "serve the queues with modules, shell commands or built-in tasks",
      worker_options, run_worker},

@@ -1,5 +1,4 @@
-/* `holdfast demo`: starts the orders, kills the worker on the way, answers for the clerk, checks.
- */
+/* `holdfast demo`: starts the orders, kills workers on the way, answers for the clerk, checks. */
 #include "cli/demo.h"
 
 #include <errno.h>
@@ -15,6 +14,7 @@
 enum {
     ORDERS_DEFAULT = 1000,
     KILLS_DEFAULT = 5,
+    WORKERS_DEFAULT = 3, /* where there may be several */
     TICK_MS = 50,
     PATIENCE_MS = 120000,
     LINES_AN_ORDER = 5, /* less than most orders write, so that all kills find work under way */
@@ -99,15 +99,16 @@ show_progress(const struct demo *d, size_t live, size_t lines)
 static int
 kill_and_restart(struct demo *d, size_t live, size_t lines)
 {
-    long pid = (long)d->worker;
+    int  i = d->killed % d->n_workers;
+    long pid = (long)d->worker[i];
 
-    demo_kill_worker(d);
+    demo_kill_worker(d, i);
     d->killed++;
     if (!d->bar)
         printf("  kill -9 %ld: %zu of %zu orders done, %zu lines in the ledger\n", pid,
                d->n_orders - live, d->n_orders, lines);
     fflush(stdout);
-    return demo_start_worker(d);
+    return demo_start_worker(d, i);
 }
 
 /* Until no order lives and every kill was done. */
@@ -119,7 +120,7 @@ watch(struct demo *d, struct tail *t)
 
     while (live > 0) {
         poll(NULL, 0, TICK_MS);
-        TRY(demo_watch_worker(d));
+        TRY(demo_watch_workers(d));
         count_lines(d, t);
         TRY(count_live(d, &live));
         TRY(answer(d, t->lines * d->n_orders / total));
@@ -148,9 +149,9 @@ print_summary(const struct demo *d, const struct ledger *l, const struct tally *
            format_count((int64_t)d->n_orders, "order", count), t->completed, t->declined,
            t->rejected);
     printf("compensated: %zu refunds, %zu releases\n", t->refunded, t->released);
-    printf(
-        "the worker was killed %d times; the ledger has %zu lines, %zu of them repeated attempts\n",
-        d->killed, l->n, t->repeated);
+    printf("%s killed %d times; the ledger has %zu lines, %zu of them repeated attempts\n",
+           d->n_workers == 1 ? "the worker was" : "one of the workers was", d->killed, l->n,
+           t->repeated);
     printf("%severy recorded result stands in the ledger, nothing is missing, nothing was shipped "
            "twice%s\n",
            paint(PAINT_GREEN), paint(PAINT_OFF));
@@ -183,16 +184,55 @@ play(struct demo *d)
     int64_t     begin_us = clock_steady_us();
     char        count[TIME_SIZE];
 
-    printf("%s in %s\n", format_count((int64_t)d->n_orders, "order", count), d->dir);
+    printf("%s in %s", format_count((int64_t)d->n_orders, "order", count), d->dir);
+    if (!d->own_file)
+        printf(" and PostgreSQL, %d worker%s", d->n_workers, d->n_workers == 1 ? "" : "s");
+    putchar('\n');
     fflush(stdout);
     TRY(start_orders(d));
-    TRY(demo_start_worker(d));
+    TRY(demo_start_workers(d));
     int rc = watch(d, &t);
     if (t.fd >= 0)
         close(t.fd);
     TRY(rc);
-    TRY(demo_stop_worker(d));
+    TRY(demo_stop_workers(d));
     return check(d, begin_us);
+}
+
+/* A file of its own with one worker; or a PostgreSQL database that somebody gave, with several. */
+static int
+choose_store(struct demo *d)
+{
+    struct cli *c = d->c;
+
+    d->own_file = c->store_url == NULL;
+    if (!d->own_file && strncmp(c->store_url, "postgres", 8) != 0)
+        return err_set(
+            &c->err, HF_INVALID,
+            "demo: makes a file of its own, --dir says where; --store is for PostgreSQL");
+    d->n_workers = (int)args_number(c, "workers", d->own_file ? 1 : WORKERS_DEFAULT);
+    if (d->own_file && d->n_workers != 1)
+        return err_set(&c->err, HF_INVALID, "demo: --workers: one at a time owns an SQLite store");
+    if (d->n_workers < 1 || d->n_workers > DEMO_WORKERS_MAX)
+        return err_set(&c->err, HF_INVALID, "demo: --workers: 1 to %d", DEMO_WORKERS_MAX);
+    return HF_OK;
+}
+
+static int
+open_store(struct demo *d)
+{
+    struct cli *c = d->c;
+    struct buf  steps = {0};
+
+    if (!d->own_file) {
+        d->url = c->store_url;
+        int rc = store_migrate(d->url, MIGRATE_RUN, &steps, &c->err);
+        buf_release(&steps);
+        TRY(rc);
+    }
+    if (hf_open(d->url, &c->h))
+        return c->h ? cli_fail(c) : cli_nomem(c);
+    return HF_OK;
 }
 
 int
@@ -202,17 +242,15 @@ run_demo(struct cli *c)
         .c = c, .kills = (int)args_number(c, "kills", KILLS_DEFAULT), .bar = on_terminal()};
     size_t orders = (size_t)args_number(c, "orders", ORDERS_DEFAULT);
 
-    if (c->store_url)
-        return err_set(&c->err, HF_INVALID, "demo: makes a store of its own; --dir says where");
     if (orders < 1)
         return err_set(&c->err, HF_INVALID, "demo: --orders: at least 1");
+    TRY(choose_store(&d));
     TRY(demo_find_module(&d));
     TRY(demo_read_orders(&d, orders));
     TRY(demo_make_dir(&d));
-    if (hf_open(d.url, &c->h))
-        return c->h ? cli_fail(c) : cli_nomem(c);
+    TRY(open_store(&d));
     int rc = play(&d);
-    demo_kill_worker(&d);
+    demo_kill_workers(&d);
     bool keep = args_given(c, "keep") || args_given(c, "dir") || rc != HF_OK;
     if (rc == HF_OK && keep)
         printf("\nEverything is in %s; look around with holdfast --store %s list\n", d.dir, d.url);

@@ -1,6 +1,6 @@
 /*
- * `holdfast demo`: the orders, the worker that is killed, and the ledger. demo.c runs the show,
- * demo_worker.c starts and kills the worker, demo_ledger.c reads what the tasks wrote, demo_check.c
+ * `holdfast demo`: the orders, the workers that are killed, and the ledger. demo.c runs the show,
+ * demo_worker.c starts and kills workers, demo_ledger.c reads what the tasks wrote, demo_check.c
  * compares that with the orders and the store.
  */
 #ifndef CLI_DEMO_H
@@ -11,7 +11,7 @@
 
 #include "cli/cli.h"
 
-enum { DEMO_BOXES = 3 };
+enum { DEMO_BOXES = 3, DEMO_WORKERS_MAX = 20 };
 
 struct order {
     const char *id, *card, *approval; /* approval: "none", "yes", "no" */
@@ -38,8 +38,10 @@ struct demo {
     struct order *orders;
     size_t        n_orders, n_answers; /* answers given by the clerk so far: orders looked at */
     int           kills, killed;
-    pid_t         worker; /* 0: none */
-    bool          bar;    /* on a terminal */
+    pid_t         worker[DEMO_WORKERS_MAX]; /* 0: none */
+    int           n_workers;
+    bool          bar;      /* on a terminal */
+    bool          own_file; /* the store is a file of the demonstration's */
 };
 
 /* ---- demo_files.c */
@@ -49,12 +51,14 @@ int  demo_read_orders(struct demo *d, size_t limit);
 void demo_remove_dir(const struct demo *d);
 
 /* ---- demo_worker.c */
-int  demo_start_worker(struct demo *d);
-void demo_kill_worker(struct demo *d);
-/* Asks it to stop and waits. */
-int demo_stop_worker(struct demo *d);
-/* HF_FAILED if it has ended by itself. */
-int demo_watch_worker(struct demo *d);
+int  demo_start_worker(struct demo *d, int i);
+void demo_kill_worker(struct demo *d, int i);
+int  demo_start_workers(struct demo *d);
+void demo_kill_workers(struct demo *d);
+/* Asks them to stop and waits. */
+int demo_stop_workers(struct demo *d);
+/* HF_FAILED if one has ended by itself. */
+int demo_watch_workers(struct demo *d);
 
 /* ---- demo_ledger.c */
 int  ledger_read(const char *path, struct ledger *out, struct err *err);

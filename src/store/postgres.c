@@ -38,7 +38,7 @@ clone_store(struct store *base, struct store **out, struct err *err)
 }
 
 static const struct store_ops ops = {
-    .name = "postgres",
+    .name = "postgresql",
     .close = close_store,
     .clone = clone_store,
     .now = now,

@@ -27,7 +27,8 @@
  * parameters ($1::bigint[]). Parameters and results are binary; timestamps come back as
  * microseconds if the statement converts them.
  *
- * postgres_url: what is connected to. postgres_conn: connecting, the pipeline. postgres_stmt: texts
+ * postgres_url: what is connected to. postgres_conn: a connection's life.
+ * postgres_pipeline: sending and reading. postgres_stmt: texts
  * and preparing. postgres_array: parameters. postgres_result: results. postgres_error: SQLSTATE to
  * codes. postgres_open, postgres_migrate: the schema. postgres_queue: names of queues.
  * postgres_submit: clients' writes. postgres_wait: hints and results.
@@ -110,7 +111,7 @@ void pg_target_release(struct pg_target *t);
 
 /* ---- the connection */
 
-struct pg_expected; /* postgres_conn.c: what is to come, in order */
+struct pg_expected; /* postgres_pipeline.c: what is to come, in order */
 
 /* Names of queues by partition, read when first needed. A partition never changes its queue. */
 struct queue_names {
@@ -193,12 +194,24 @@ pg_class(int cls)
 
 /* ---- postgres_conn.c */
 
+/* The connection is gone, or of no use any more; what was sent and is a commit becomes HF_UNKNOWN.
+ * The code. */
+int pg_lose(struct postgres *s, int code, const char *text);
+int pg_lose_connection(struct postgres *s); /* with libpq's words */
+/* Waits until bytes have come, or gone if there are some to send (sending: all of them may be gone
+ * already); takes them in. False: lost. */
+bool pg_wait_socket(struct postgres *s, bool sending);
+
 /* Begins a verb: connects anew if the connection is lost (epoch grows), ends the old backend if a
  * commit was in flight, reads what earlier verbs have left, rolls back what they left open. */
 int  pg_ready(struct postgres *s, struct err *err);
 int  pg_connect(struct postgres *s, struct err *err); /* postgres_open.c; for pg_ready */
 void pg_disconnect(struct postgres *s);
 void pg_notice(void *arg, const PGresult *result); /* for PQsetNoticeReceiver */
+
+/* ---- postgres_pipeline.c */
+
+bool pg_in_doubt(const struct postgres *s); /* a commit was sent and not answered */
 
 struct pg_args *pg_args(struct postgres *s);
 void            pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a);

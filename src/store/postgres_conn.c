@@ -1,44 +1,25 @@
 /*
- * The pipeline of one connection: what was sent is remembered in a list, and results are read
- * against it. Everything waits in one place, wait_socket, which takes in what the server sends
- * while it pushes out what we send, and gives up when nothing has moved for s->patience_us.
+ * The life of one connection: beginning a verb, waiting, losing it. Everything that waits for an
+ * answer does so in one place, pg_wait_socket, which takes in what the server sends while it pushes
+ * out what we send, and gives up when nothing has moved for s->patience_us.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "store/postgres.h"
-
-enum expect { EXPECT_QUIET, EXPECT_RESULT, EXPECT_PREPARED, EXPECT_SYNC, EXPECT_DOUBTFUL_SYNC };
-enum { NOT_PREPARED, BEING_PREPARED, PREPARED };
-
-struct pg_expected {
-    uint8_t  kind; /* enum expect */
-    uint16_t id;   /* enum pg_sql */
-};
 
 /* ---- losing the connection */
 
-static bool
-in_doubt(const struct postgres *s)
-{
-    for (size_t i = s->first; i < s->n_expected; i++)
-        if (s->expected[i].kind == EXPECT_DOUBTFUL_SYNC)
-            return true;
-    return false;
-}
-
 /* From here on every call says so, until pg_ready connects anew. */
-static int
-lose(struct postgres *s, int code, const char *text)
+int
+pg_lose(struct postgres *s, int code, const char *text)
 {
     char line[300];
     if (s->lost.code)
         return s->lost.code;
     pg_one_line(text, line, sizeof(line));
-    if (in_doubt(s)) {
+    if (pg_in_doubt(s)) {
         s->old_pid = s->conn ? PQbackendPID(s->conn) : 0;
         err_set(&s->lost, HF_UNKNOWN,
                 "%s: the connection was lost while a commit was under way: %s", s->target.where,
@@ -49,11 +30,11 @@ lose(struct postgres *s, int code, const char *text)
     return s->lost.code;
 }
 
-static int
-lose_connection(struct postgres *s)
+int
+pg_lose_connection(struct postgres *s)
 {
     const char *text = s->conn ? PQerrorMessage(s->conn) : "";
-    return lose(s, HF_UNAVAILABLE, *text ? text : "the connection is lost");
+    return pg_lose(s, HF_UNAVAILABLE, *text ? text : "the connection is lost");
 }
 
 void
@@ -67,7 +48,7 @@ pg_disconnect(struct postgres *s)
     s->listens = s->ended = false;
     s->named = 0;
     s->channel[0] = '\0';
-    memset(s->prepared, NOT_PREPARED, sizeof(s->prepared));
+    memset(s->prepared, 0, sizeof(s->prepared));
     s->failed = (struct err){0};
 }
 
@@ -88,14 +69,16 @@ poll_us(struct pollfd *fds, nfds_t n, int64_t us)
     return ppoll(fds, n, us < 0 ? NULL : &t, NULL);
 }
 
-/* Waits until bytes have come, or gone if there are some to send; takes them in. False: lost. */
-static bool
-wait_socket(struct postgres *s, bool sending)
+/* Pushing out may already have taken in what is waited for: libpq reads when it cannot write. And
+ * when all is out, the server may have nothing to say before it gets more. So both are looked at
+ * before sleeping. */
+bool
+pg_wait_socket(struct postgres *s, bool sending)
 {
     int unsent = PQflush(s->conn);
     if (unsent < 0 && PQstatus(s->conn) == CONNECTION_BAD)
         return false;
-    if (sending && unsent == 0) /* the server may have nothing to say before it gets more */
+    if (unsent == 0 && (sending || !PQisBusy(s->conn)))
         return true;
     struct pollfd fd = {PQsocket(s->conn), (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)), 0};
     int           n;
@@ -103,7 +86,7 @@ wait_socket(struct postgres *s, bool sending)
         n = poll_us(&fd, 1, s->patience_us);
     while (n < 0 && errno == EINTR);
     if (n == 0) {
-        lose(s, HF_UNAVAILABLE, "the server does not answer");
+        pg_lose(s, HF_UNAVAILABLE, "the server does not answer");
         return false;
     }
     if ((fd.revents & ~POLLOUT) && !PQconsumeInput(s->conn))
@@ -112,423 +95,15 @@ wait_socket(struct postgres *s, bool sending)
     return true;
 }
 
-/* Keeps what is unsent small, so that memory and copying stay so too. */
-static void
-push(struct postgres *s, bool all)
-{
-    int unsent;
-    while (s->lost.code == 0 && (unsent = PQflush(s->conn)) != 0)
-        if (unsent < 0 || !wait_socket(s, true))
-            lose_connection(s);
-        else if (!all)
-            break;
-}
-
-void
-pg_push(struct postgres *s)
-{
-    if (s->conn)
-        push(s, true);
-}
-
-/* ---- sending */
-
-static bool
-expect(struct postgres *s, enum expect kind, enum pg_sql id)
-{
-    if (s->first == s->n_expected)
-        s->first = s->n_expected = 0;
-    if (s->n_expected == s->size_expected) {
-        size_t              size = s->size_expected ? s->size_expected * 2 : 64;
-        struct pg_expected *more = mem_realloc(s->expected, size * sizeof(*more));
-        if (more == NULL) {
-            lose(s, HF_NOMEM, "out of memory");
-            return false;
-        }
-        s->expected = more;
-        s->size_expected = size;
-    }
-    s->expected[s->n_expected++] = (struct pg_expected){(uint8_t)kind, (uint16_t)id};
-    return true;
-}
-
-struct pg_args *
-pg_args(struct postgres *s)
-{
-    pg_args_clear(&s->scratch);
-    return &s->scratch;
-}
-
-/* Prepared under its name when it is first used; through a pooler without a name each time. */
-static bool
-send_query(struct postgres *s, enum pg_sql id, int n, const char *const *values, const int *lengths,
-           const int *formats)
-{
-    const char *text = pg_sql_text(s, id), *name = pg_sql_name(id);
-    if (text == NULL) {
-        lose(s, HF_NOMEM, "out of memory");
-        return false;
-    }
-    if (s->pooled)
-        return PQsendQueryParams(s->conn, text, n, NULL, values, lengths, formats, 1);
-    if (s->prepared[id] == NOT_PREPARED) {
-        if (!PQsendPrepare(s->conn, name, text, 0, NULL))
-            return false;
-        s->prepared[id] = BEING_PREPARED;
-        if (!expect(s, EXPECT_PREPARED, id))
-            return false;
-    }
-    return PQsendQueryPrepared(s->conn, name, n, values, lengths, formats, 1);
-}
-
-static void
-send_kind(struct postgres *s, enum pg_sql id, struct pg_args *a, enum expect kind)
-{
-    const char *values[PG_ARGS_MAX];
-    int         lengths[PG_ARGS_MAX], formats[PG_ARGS_MAX], rc = HF_OK;
-
-    if (s->lost.code)
-        return;
-    if (a)
-        rc = pg_args_values(a, values, lengths, formats);
-    if (rc != HF_OK)
-        lose(s, rc, rc == HF_NOMEM ? "out of memory" : "a batch of over 2 GiB");
-    else if (!send_query(s, id, a ? a->n : 0, values, lengths, formats))
-        lose_connection(s);
-    else if (expect(s, kind, id))
-        push(s, false);
-}
-
-void
-pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a)
-{
-    send_kind(s, id, a, EXPECT_RESULT);
-}
-
-void
-pg_listen(struct postgres *s, const char *channel)
-{
-    struct buf  text = {0};
-    const char *verb = pg_sql_plain(PG_listen);
-
-    if (s->lost.code)
-        return;
-    buf_put(&text, verb, strcspn(verb, "\n"));
-    buf_putc(&text, ' ');
-    pg_quote_ident(&text, channel);
-    if (text.failed)
-        lose(s, HF_NOMEM, "out of memory");
-    else if (!PQsendQueryParams(s->conn, text.data, 0, NULL, NULL, NULL, NULL, 1))
-        lose_connection(s);
-    else
-        expect(s, EXPECT_QUIET, PG_listen);
-    buf_release(&text);
-}
-
-static void
-sync_as(struct postgres *s, enum expect kind)
-{
-    if (s->lost.code)
-        return;
-    if (expect(s, kind, 0) && !PQpipelineSync(s->conn))
-        lose_connection(s);
-    else
-        push(s, false);
-}
-
-void
-pg_sync(struct postgres *s)
-{
-    sync_as(s, EXPECT_SYNC);
-}
-
-void
-pg_sync_write(struct postgres *s)
-{
-    sync_as(s, EXPECT_DOUBTFUL_SYNC);
-}
-
-/* Leaves the scratch alone: a verb may have filled it before it begins. */
-void
-pg_settings(struct postgres *s, enum pg_sql id)
-{
-    struct pg_args a = {0};
-    char           partitions[16] = "";
-    if (s->target.partitions)
-        snprintf(partitions, sizeof(partitions), "%d", s->target.partitions);
-    pg_put_text(&a, partitions);
-    send_kind(s, id, &a, EXPECT_QUIET);
-    pg_args_release(&a);
-}
-
-void
-pg_begin(struct postgres *s)
-{
-    send_kind(s, PG_begin, NULL, EXPECT_QUIET);
-    if (s->pooled)
-        pg_settings(s, PG_local_settings);
-}
-
-void
-pg_commit(struct postgres *s)
-{
-    send_kind(s, PG_commit, NULL, EXPECT_QUIET);
-    pg_sync_write(s);
-}
-
-void
-pg_begin_read(struct postgres *s)
-{
-    send_kind(s, PG_begin_read, NULL, EXPECT_QUIET);
-    if (s->pooled)
-        pg_settings(s, PG_local_settings);
-}
-
-void
-pg_end_read(struct postgres *s)
-{
-    send_kind(s, PG_commit, NULL, EXPECT_QUIET);
-    pg_sync(s);
-}
-
-/* ---- receiving */
-
-/* The next PGresult, which may be NULL: the end of a statement's. False: lost. */
-static bool
-receive(struct postgres *s, PGresult **out)
-{
-    *out = NULL;
-    if (s->lost.code)
-        return false;
-    while (PQisBusy(s->conn))
-        if (!wait_socket(s, false)) {
-            if (s->lost.code == 0 && !PQisBusy(s->conn))
-                break; /* it said why */
-            lose_connection(s);
-            return false;
-        }
-    *out = PQgetResult(s->conn);
-    return true;
-}
-
-/* Errors after which the connection is of no use: prepared statements that are not what we think.
- */
-static bool
-spoils(const char *state, const char *text)
-{
-    return strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0 ||
-           (strcmp(state, "0A000") == 0 && text && strstr(text, "cached plan"));
-}
-
-static void
-note_failure(struct postgres *s, const PGresult *result, enum pg_sql id)
-{
-    if (s->failed.code)
-        return;
-    pg_fail(s, result, pg_sql_name(id), &s->failed);
-    if (spoils(s->sqlstate, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))) {
-        s->failed.code = HF_UNAVAILABLE;
-        lose(s, HF_UNAVAILABLE, s->failed.text);
-    }
-}
-
-static void
-note_result(struct postgres *s, const PGresult *result, const struct pg_expected *e)
-{
-    switch (PQresultStatus(result)) {
-    case PGRES_COMMAND_OK:
-    case PGRES_TUPLES_OK:
-        if (e->kind == EXPECT_PREPARED)
-            s->prepared[e->id] = PREPARED;
-        else if (e->id == PG_commit && strcmp(PQcmdStatus((PGresult *)result), "ROLLBACK") == 0 &&
-                 s->failed.code == 0)
-            err_set(&s->failed, HF_UNAVAILABLE, "%s: the server has rolled back", s->target.where);
-        return;
-    case PGRES_PIPELINE_ABORTED:
-        if (s->failed.code == 0)
-            err_set(&s->failed, HF_INTERNAL, "%s: %s: skipped", s->target.where,
-                    pg_sql_name(e->id));
-        break;
-    default:
-        note_failure(s, result, e->id);
-    }
-    if (e->kind == EXPECT_PREPARED && s->prepared[e->id] == BEING_PREPARED)
-        s->prepared[e->id] = NOT_PREPARED;
-}
-
-/* The connection ended with an error. If the server said it instead of doing a statement, nothing
- * was committed; a crash of another backend says it at any time. */
-static void
-lose_with(struct postgres *s, const struct pg_expected *e)
-{
-    bool said = s->sqlstate[0] && strcmp(s->sqlstate, "57P02") != 0;
-    if (said && s->failed.code && e->kind < EXPECT_SYNC && s->lost.code == 0)
-        s->lost = s->failed;
-    else if (!said)
-        s->failed = (struct err){0};
-    lose_connection(s);
-}
-
-/* Reads what is expected next. Its result is kept in s->result, if it is one to be looked at. */
-static void
-take_next(struct postgres *s)
-{
-    struct pg_expected e = s->expected[s->first];
-    PGresult          *result;
-
-    PQclear(s->result);
-    s->result = NULL;
-    for (;;) {
-        if (!receive(s, &result))
-            return;
-        if (result == NULL) {
-            if (e.kind < EXPECT_SYNC)
-                break;
-            continue;
-        }
-        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
-            PQclear(result);
-            break;
-        }
-        note_result(s, result, &e);
-        bool keep = e.kind == EXPECT_RESULT && s->failed.code == 0 && s->result == NULL;
-        if (keep)
-            s->result = result;
-        else
-            PQclear(result);
-        if (PQstatus(s->conn) == CONNECTION_BAD) {
-            lose_with(s, &e);
-            return;
-        }
-    }
-    s->first++;
-}
-
-static int
-tell(const struct err *from, struct err *err)
-{
-    if (err)
-        *err = *from;
-    return from->code;
-}
-
-int
-pg_result(struct postgres *s, struct err *err)
-{
-    for (;;) {
-        if (s->failed.code)
-            return tell(&s->failed, err);
-        if (s->lost.code)
-            return tell(&s->lost, err);
-        if (s->first == s->n_expected || s->expected[s->first].kind >= EXPECT_SYNC)
-            return err_set(err, HF_INTERNAL, "%s: no more results", s->target.where);
-        enum expect kind = s->expected[s->first].kind;
-        take_next(s);
-        if (kind == EXPECT_RESULT && s->failed.code == 0 && s->lost.code == 0)
-            return HF_OK;
-    }
-}
-
-static void
-send_rollback(struct postgres *s)
-{
-    send_kind(s, PG_rollback, NULL, EXPECT_QUIET);
-    pg_sync(s);
-}
-
-/* To the end of the section; its first error stays in s->failed. */
-static void
-finish_section(struct postgres *s)
-{
-    bool end = false;
-    while (!end && s->lost.code == 0 && s->first < s->n_expected) {
-        end = s->expected[s->first].kind >= EXPECT_SYNC;
-        take_next(s);
-    }
-    PQclear(s->result);
-    s->result = NULL;
-}
-
-int
-pg_synced(struct postgres *s, struct err *err)
-{
-    finish_section(s);
-    struct err first = s->failed.code ? s->failed : s->lost;
-    s->failed = (struct err){0};
-    if (first.code && s->lost.code == 0 && s->first == s->n_expected &&
-        PQtransactionStatus(s->conn) == PQTRANS_INERROR) {
-        send_rollback(s);
-        finish_section(s);
-        s->failed = (struct err){0};
-    }
-    return first.code ? tell(&first, err) : HF_OK;
-}
-
-static void
-read_all(struct postgres *s)
-{
-    bool closed = s->n_expected == s->first || s->expected[s->n_expected - 1].kind >= EXPECT_SYNC;
-    if (!closed)
-        pg_sync(s);
-    while (s->lost.code == 0 && s->first < s->n_expected)
-        finish_section(s);
-    s->failed = (struct err){0};
-}
-
-void
-pg_rollback(struct postgres *s)
-{
-    if (s->conn == NULL)
-        return;
-    char state[sizeof(s->sqlstate)];
-    int  detail = s->bad_item;
-    memcpy(state, s->sqlstate, sizeof(state));
-    read_all(s);
-    if (s->lost.code == 0 && PQtransactionStatus(s->conn) != PQTRANS_IDLE) {
-        send_rollback(s);
-        read_all(s);
-    }
-    memcpy(s->sqlstate, state, sizeof(state)); /* of the error that led here */
-    s->bad_item = detail;
-}
-
-/* ---- outside the pipeline */
-
-static int
-run_text(struct postgres *s, const char *text, const char *doing, struct err *err)
-{
-    PGresult *result;
-    int       rc = HF_OK;
-    if (!PQsendQuery(s->conn, text))
-        lose_connection(s);
-    while (receive(s, &result) && result) {
-        if (rc == HF_OK && PQresultStatus(result) != PGRES_COMMAND_OK &&
-            PQresultStatus(result) != PGRES_TUPLES_OK)
-            rc = pg_fail(s, result, doing, err);
-        PQclear(result);
-    }
-    return rc == HF_OK && s->lost.code ? tell(&s->lost, err) : rc;
-}
-
-int
-pg_script(struct postgres *s, const char *text, const char *doing, struct err *err)
-{
-    if (s->lost.code)
-        return tell(&s->lost, err);
-    read_all(s);
-    if (s->lost.code == 0 && !PQexitPipelineMode(s->conn))
-        lose_connection(s);
-    if (s->lost.code)
-        return tell(&s->lost, err);
-    int rc = run_text(s, text, doing, err);
-    if (s->lost.code == 0 && !PQenterPipelineMode(s->conn))
-        lose_connection(s);
-    return rc;
-}
-
 bool
 pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woken)
 {
+    bool had_news = s->hints.woken, had_result = s->hints.result;
+    *woken = false;
+    if (s->conn)
+        hear_all(s); /* what other calls have taken in */
+    if (s->hints.woken != had_news || s->hints.result != had_result)
+        return true;
     int64_t left_us = deadline_us - clock_steady_us();
     if (left_us < 0)
         left_us = 0;
@@ -538,7 +113,7 @@ pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woke
     if (n <= 0 || fds[1].revents == 0)
         return true;
     if (!PQconsumeInput(s->conn)) {
-        lose_connection(s);
+        pg_lose_connection(s);
         return false;
     }
     hear_all(s);

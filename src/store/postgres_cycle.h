@@ -89,7 +89,7 @@ struct pg_cursors {
     int64_t             xmax; /* the greatest seen */
     uint32_t            epoch;
     int64_t             now_us, now_at_us; /* store time, and when it was received */
-    int64_t             unowned, owned;    /* partitions, as last counted */
+    int64_t             unowned, owned;    /* partitions, as a sum over them */
     int64_t             counted_us;        /* steady clock */
     uint32_t            changes;           /* rows.partitions */
     bool                big; /* payloads were left out: few rows, but whole ones, next time */

@@ -261,16 +261,21 @@ postgres_info(struct store *base, struct arena *a, struct store_info *out, struc
     struct postgres *s = postgres_of(base);
     struct diagnosis d = {.s = s, .a = a};
 
-    *out = (struct store_info){.kind = "postgres", .schema_known = postgres_schema_known()};
+    *out = (struct store_info){.kind = "postgresql", .schema_known = postgres_schema_known()};
     out->path = arena_strdup(a, s->target.where);
     d.rows = arena_alloc(a, FINDINGS_MAX * sizeof(*d.rows));
     if (out->path == NULL || d.rows == NULL)
         return err_nomem(err);
     TRY(pg_ready(s, err));
-    int64_t schema = 0;
     pg_send_read(s, PG_schema_number, NULL);
-    TRY(pg_one_int(s, 0, &schema, err));
-    out->schema = (int)schema;
+    if (pg_result(s, err) == HF_OK && pg_rows(s) == 1) {
+        int64_t workers = pg_get_int(s, 0, 1);
+        out->schema = (int)pg_get_int(s, 0, 0);
+        if (workers > 0)
+            out->owner =
+                arena_printf(a, "%lld worker%s", (long long)workers, workers == 1 ? "" : "s");
+    }
+    TRY(pg_synced(s, err));
     TRY(examine(&d, out, err));
     out->findings = d.rows;
     out->n_findings = d.n;

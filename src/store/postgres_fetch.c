@@ -79,7 +79,8 @@ pg_fetch_begin(struct pg_fetch *f, bool wrote, struct err *err)
         if (!f->cursors[i].begun && c->begun)
             pg_cursor_restart(c);
         bool settled = is_settled(f, c, now_us);
-        if (f->room->patient && settled && !wrote && is_resting(f, c, steady_us))
+        if (f->room->patient && settled && !wrote && !f->s->hints.workers &&
+            is_resting(f, c, steady_us))
             continue;
         f->peek &= settled;
         f->begins |= !c->begun;
@@ -230,12 +231,12 @@ pg_fetch_send(struct pg_fetch *f)
 
 /* ---- results */
 
-/* The counter that says that there may be more to own. */
+/* The counter that says that there may be more to own. That somebody said so is not enough. */
 static void
 note_partitions(struct pg_fetch *f, int64_t unowned, int64_t owned)
 {
     struct pg_cursors *all = f->all;
-    if (f->s->hints.workers || unowned != all->unowned || owned != all->owned)
+    if (unowned != all->unowned || owned != all->owned)
         all->changes++;
     f->s->hints.workers = false;
     all->counted_us = clock_steady_us();

@@ -89,8 +89,8 @@ postgres_acquire(struct store *base, const struct worker_self *self, int64_t *wo
 {
     struct postgres      *s = postgres_of(base);
     int64_t               none, id = *worker;
-    struct partition_row *rows;
-    size_t                count;
+    struct partition_row *rows = NULL;
+    size_t                count = 0;
     bool                  joined = id == 0;
 
     TRY(pg_ready(s, err));

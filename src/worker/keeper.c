@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "worker/retention.h"
 
 enum { RENEWALS_A_LEASE = 3, RETRY_US = 200 * US_PER_MS, AFTER_EXPIRY_US = 20 * US_PER_MS };
 
@@ -21,9 +22,10 @@ struct keeper {
     _Atomic int64_t        worker;
     _Atomic(struct view *) fresh;
     /* the thread's */
-    int64_t served;    /* the worker whose lease it keeps */
-    int64_t asked_us;  /* steady clock: the last renewal that did well was asked for then */
-    int64_t steady_us; /* there was no gap since then */
+    int64_t          served;   /* the worker whose lease it keeps */
+    int64_t          asked_us; /* steady clock: the last renewal that did well was asked for then */
+    int64_t          steady_us; /* there was no gap since then */
+    struct retention retention;
 };
 
 void
@@ -134,22 +136,38 @@ look(struct keeper *k)
     return next;
 }
 
+/* Only when a renewal is not near: a lease matters more than old runs. When to wake up next. */
+static int64_t
+delete_old(struct keeper *k, int64_t next_look_us)
+{
+    struct err err = {0};
+    int64_t    now = clock_steady_us();
+
+    if (now >= k->retention.next_us && next_look_us > now + RETRY_US &&
+        retention_tick(&k->retention, k->store, now, &err))
+        log_event(k->log, LOG_WARNING, "retention_failed", "message=%s", err.text);
+    return earlier(next_look_us, k->retention.next_us);
+}
+
 static void *
 keep(void *arg)
 {
     struct keeper *k = arg;
-    int64_t        next = 0;
+    int64_t        next = k->store->shared ? 0 : NEVER_US, wake = 0;
 
     pthread_setname_np(pthread_self(), "holdfast-keeper");
     while (!atomic_load(&k->stopping)) {
         eventfd_t     kicks;
-        int64_t       left_us = next - clock_steady_us();
+        int64_t       left_us = wake - clock_steady_us();
         struct pollfd fd = {.fd = k->kick_fd, .events = POLLIN};
         if (left_us > 0)
             poll(&fd, 1, (int)(left_us / US_PER_MS) + 1);
-        eventfd_read(k->kick_fd, &kicks);
-        if (!atomic_load(&k->stopping))
+        bool kicked = eventfd_read(k->kick_fd, &kicks) == 0;
+        if (atomic_load(&k->stopping))
+            break;
+        if (k->store->shared && (kicked || clock_steady_us() >= next))
             next = look(k);
+        wake = delete_old(k, next);
     }
     return NULL;
 }
@@ -157,8 +175,8 @@ keep(void *arg)
 /* ---- for the lane */
 
 int
-keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const struct log *log,
-            struct keeper **out, struct err *err)
+keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const char *queues,
+            const struct log *log, struct keeper **out, struct err *err)
 {
     struct keeper *k = mem_zalloc(sizeof(*k));
     sigset_t       all, old;
@@ -168,6 +186,7 @@ keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const stru
         return err_nomem(err);
     }
     *k = (struct keeper){.store = store, .pool = pool, .lease_us = lease_us, .log = log};
+    k->retention = retention_begin(queues, clock_steady_us(), getpid());
     k->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     k->view_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     sigfillset(&all);

@@ -22,9 +22,11 @@ struct view {
     struct arena  arena;
 };
 
-/* Owns `store`. The pool's start_until_us and lease_until_us are set at each renewal. */
-int  keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const struct log *log,
-                 struct keeper **out, struct err *err);
+/* Owns `store`. The pool's start_until_us and lease_until_us are set at each renewal. Beside that
+ * it deletes ended runs of the queues (NULL: all; borrowed) when they have been kept long enough;
+ * on an exclusive store that is all it does. */
+int  keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const char *queues,
+                 const struct log *log, struct keeper **out, struct err *err);
 void keeper_close(struct keeper *k);
 
 /* Keeps this worker's lease from now on; 0: none. */

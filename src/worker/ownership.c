@@ -44,11 +44,10 @@ ownership_open(struct worker *w, struct err *err)
 {
     struct store *own;
 
-    if (!w->store->shared)
-        return HF_OK;
     TRY(w->store->ops->clone(w->store, &own, err));
     own->log = w->h->log;
-    return keeper_open(own, w->lane.pool, w->opt.lease_us, &w->h->log, &w->keeper, err);
+    return keeper_open(own, w->lane.pool, w->opt.lease_us, w->opt.queues, &w->h->log, &w->keeper,
+                       err);
 }
 
 void
@@ -65,11 +64,11 @@ ownership_join(struct worker *w, struct err *err)
 {
     for (;;) {
         int rc = lane_acquire(&w->lane, w->handlers.data, err);
-        if (rc == HF_OK && w->keeper)
+        if (rc == HF_OK && w->store->shared)
             keeper_serve(w->keeper, w->lane.worker);
         if (rc == HF_OK) {
             w->renewed_us = 0;
-            return w->keeper ? HF_OK : renew(w, err);
+            return w->store->shared ? HF_OK : renew(w, err);
         }
         if (rc != HF_OWNED)
             return rc;
@@ -241,7 +240,7 @@ ownership_tick(struct worker *w, struct err *err)
 {
     struct lane *l = &w->lane;
 
-    if (w->keeper)
+    if (w->store->shared)
         return tick_shared(w, err);
     TRY(renew(w, err));
     if (l->partitions_now != l->partitions_seen && !l->stopping)
@@ -252,7 +251,7 @@ ownership_tick(struct worker *w, struct err *err)
 void
 ownership_leave(struct worker *w)
 {
-    if (w->keeper == NULL)
+    if (!w->store->shared)
         return;
     w->leaving = true;
     w->balanced_us = 0;
@@ -262,7 +261,7 @@ ownership_leave(struct worker *w)
 int64_t
 ownership_deadline_us(const struct worker *w)
 {
-    if (w->keeper == NULL)
+    if (!w->store->shared)
         return w->renewed_us + w->opt.lease_us / RENEWALS_A_LEASE;
     bool watch = w->view && w->view->census.n_workers > 1 && (w->full_us || w->lane.n_stuck);
     return watch ? clock_steady_us() + LOOK_US : NEVER_US;

@@ -23,7 +23,7 @@ struct worker {
     sigset_t old_mask;
     int64_t  drain_check_us; /* steady */
     /* ownership */
-    struct keeper *keeper;      /* only on a shared store */
+    struct keeper *keeper;
     struct view   *view;        /* what it saw last */
     int64_t        renewed_us;  /* steady; by the lane itself, on an exclusive store */
     int64_t        moved_us;    /* steady: partitions came or went; older views say nothing of it */

@@ -41,7 +41,7 @@ create table holdfast.partition (
     busy_until timestamptz                   -- its owner looks by itself until then: no hint needed
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 create index partition_queue on holdfast.partition (queue, id);
-create index partition_owner on holdfast.partition (owner);
+create index partition_owner on holdfast.partition (owner, id);
 
 create table holdfast.run (
     no               bigint   primary key,
