@@ -147,9 +147,8 @@ check_record(void)
          "select format('run %s execution %s call %s: %s', run_no, execution, r, "
          "string_agg(k, ' ')) from " EVENTS "e where k in ('done', 'error', 'fired') "
          "group by run_no, execution, r having count(*) > 1");
-    none("more than one end",
-         "select format('run %s execution %s', run_no, execution) from " EVENTS
-         "e where " IS_END "group by run_no, execution having count(*) > 1");
+    none("more than one end", "select format('run %s execution %s', run_no, execution) from " EVENTS
+                              "e where " IS_END "group by run_no, execution having count(*) > 1");
     none("something after the end",
          "select format('run %s execution %s: %s', e.run_no, e.execution, e.k) from " EVENTS
          "e join (select run_no, execution, seq, at from " EVENTS "x where " IS_END

@@ -8,7 +8,7 @@
 #include "pg.h"
 #include "proc.h"
 
-extern struct pg *cluster; /* the server */
+extern struct pg *cluster;             /* the server */
 void              cluster_start(void); /* for TEST_SETUP */
 
 /* A new database with the schema; workers and clients of proc.h use it from now on. Its URL. */

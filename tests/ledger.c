@@ -265,8 +265,8 @@ ledger_acknowledged(void)
 void
 ledger_settle(int runs_min)
 {
-    pid_t last = worker_start(ledger_offer, HF_WORKER(.slots = 4, .drain = 1, .lease_ms = 2000,
-                                                      .max_crashes = 1000));
+    pid_t last = worker_start(
+        ledger_offer, HF_WORKER(.slots = 4, .drain = 1, .lease_ms = 2000, .max_crashes = 1000));
     CHECK_INT(worker_wait(last), 0);
     hf *client = client_open();
     check_ledger(client, runs_min);
@@ -279,8 +279,8 @@ void
 seed_random(void)
 {
     const char *given = getenv("TEST_SEED");
-    unsigned    seed = given ? (unsigned)strtoul(given, NULL, 10)
-                             : (unsigned)time(NULL) ^ (unsigned)getpid();
+    unsigned    seed =
+        given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL) ^ (unsigned)getpid();
     printf("# seed %u\n", seed);
     srand(seed);
 }
