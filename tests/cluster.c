@@ -19,7 +19,11 @@ static const char *direct;
 void
 cluster_start(void)
 {
-    cluster = pg_start(&(struct pg_opt){.tcp = true, .settings = "max_connections = 200\n"});
+    char        settings[500];
+    const char *more = getenv("TEST_PG_SETTINGS"); /* to find out what happened */
+
+    snprintf(settings, sizeof(settings), "max_connections = 200\n%s\n", more ? more : "");
+    cluster = pg_start(&(struct pg_opt){.tcp = true, .settings = settings});
 }
 
 const char *
