@@ -395,6 +395,16 @@ HF_API void hf_tk_retry_after(
 HF_API HF_MUST int
 hf_start(hf *h, const char *workflow, const char *input, const hf_opt *opt, char *id);
 
+/*
+ * Starts n runs in one commit, all or none, with the same workflow and options. inputs NULL: all
+ * without input. ids: the id of each; one that is NULL, or all if ids is NULL, is made. opt->id
+ * must be NULL, if_exists is _FAIL or _USE. ids_out: n * HF_ID_SIZE bytes that receive the ids, or
+ * NULL. Codes as hf_start; the message of a run that is refused begins with its number, from 1.
+ */
+HF_API HF_MUST int
+hf_start_many(hf *h, const char *workflow, const char *const *inputs, const char *const *ids,
+              size_t n, const hf_opt *opt, char *ids_out);
+
 /* Sends a signal; kept until the run reads it. HF_NOT_FOUND, HF_DONE. Repeating with the same
  * opt->key is safe. */
 HF_API HF_MUST int

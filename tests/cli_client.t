@@ -9,7 +9,7 @@ grep -q '^usage: holdfast' err.txt; result $? 'and prints the usage'
 run --help
 exits 0 'help is no mistake'
 for name in demo worker start wait signal cancel terminate pause resume enqueue show list why task \
-    migrate workers queues purge doctor version help completion; do
+    migrate workers queues purge doctor bench version help completion; do
     says "^  $name " "help lists $name"
     "$holdfast" "$name" --help > help.txt 2>&1 && grep -q "^usage: holdfast $name" help.txt
     result $? "$name --help"
@@ -62,6 +62,21 @@ run list --store other.db
 says '^x  ' '--store after it, as a path'
 HOLDFAST_STORE=sqlite:other.db run list
 says '^x  ' 'the store from the environment'
+
+# ---- many at once
+printf '{"n":1}\n{"n":2}\n' > lines
+run start w --store many.db --lines lines
+prints '2 runs' 'start --lines makes a run of each line'
+run start w --store many.db --count 3 --json
+has 'scalar @{$j->{ids}}' 3 'start --count; --json prints the ids'
+run list --store many.db --json
+has 'scalar @{$j->{runs}}' 5 'all are there'
+run start w --store many.db --count 2 --id x
+exits 64 '--id goes with one run only'
+run start w --store many.db --count 2 --if-exists replace
+exits 64 'many runs cannot be replaced at once'
+run start w --store many.db --count 2 --wait
+exits 64 '--wait goes with one run only'
 
 # ---- looking
 run show o1 --json

@@ -161,6 +161,58 @@ TEST(many_tasks_are_stored_all_or_none)
     hf_close(h);
 }
 
+TEST(many_runs_are_started_all_or_none)
+{
+    const char *inputs[] = {"1", "\xff", "3"}, *given[] = {"a", NULL, "c"};
+    hf         *h = open_memory();
+    hf_info    *info;
+    char        ids[3 * HF_ID_SIZE];
+
+    CHECK_INT(hf_start_many(h, "w", inputs, given, 3, NULL, ids), HF_INVALID);
+    CHECK(strncmp(hf_errmsg(h), "start 2: input", 14) == 0);
+    CHECK_INT(hf_describe(h, "a", &info), HF_NOT_FOUND);
+    inputs[1] = "2";
+    CHECK_INT(hf_start_many(h, "w", inputs, given, 3, NULL, ids), HF_OK);
+    CHECK_TEXT(ids, "a");
+    CHECK_INT(strlen(ids + HF_ID_SIZE), 36);
+    CHECK_INT(hf_describe(h, ids + HF_ID_SIZE, &info), HF_OK);
+    CHECK_TEXT(info->input, "2");
+    hf_info_free(info);
+    given[0] = "b";
+    CHECK_INT(hf_start_many(h, "w", NULL, given, 3, NULL, NULL), HF_EXISTS);
+    CHECK(strncmp(hf_errmsg(h), "start 3: ", 9) == 0);
+    CHECK_INT(hf_describe(h, "b", &info), HF_NOT_FOUND);
+    CHECK_INT(hf_start_many(h, "w", NULL, given, 3, HF_OPT(.if_exists = HF_IF_EXISTS_USE), ids),
+              HF_OK);
+    CHECK_TEXT(ids, "b");
+    CHECK_TEXT(ids + 2 * HF_ID_SIZE, "c");
+    CHECK_INT(hf_start_many(h, "w", NULL, NULL, 2, HF_OPT(.id = "x"), NULL), HF_INVALID);
+    CHECK_INT(hf_start_many(h, "w", NULL, NULL, 2, HF_OPT(.if_exists = HF_IF_EXISTS_REPLACE), NULL),
+              HF_INVALID);
+    CHECK_INT(hf_start_many(h, "", NULL, NULL, 1, NULL, NULL), HF_INVALID);
+    CHECK_INT(hf_start_many(h, "w", NULL, NULL, 0, NULL, NULL), HF_OK);
+    hf_close(h);
+}
+
+/* The tokens stay the same, so the second time finds its own runs. */
+TEST(many_starts_whose_answer_is_lost_are_repeated)
+{
+    struct store *inner, *s;
+    hf           *h;
+    int           calls = 0;
+    char          ids[2 * HF_ID_SIZE];
+
+    CHECK_INT(memory_store_open(NULL, &inner, NULL), HF_OK);
+    CHECK_INT(fault_store_open(inner, lose_first, &calls, &s, NULL), HF_OK);
+    CHECK_INT(handle_new(s, &h), HF_OK);
+    CHECK_INT(hf_start_many(h, "w", NULL, NULL, 2, NULL, ids), HF_OK);
+    CHECK_INT(calls, 2);
+    struct pending p;
+    CHECK_INT(h->store->ops->pending(h->store, NULL, 0, &p, NULL), HF_OK);
+    CHECK_INT(p.running, 2);
+    hf_close(h);
+}
+
 static void *
 wait_long(void *arg)
 {

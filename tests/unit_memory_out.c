@@ -53,6 +53,8 @@ use_as_client(void)
     done |= rc ? 0 : 8;
     rc = hf_enqueue_many(h, "work", inputs, 3, NULL, ids);
     CHECK(is_honest(rc));
+    rc = hf_start_many(h, "wf", inputs, NULL, 3, NULL, ids);
+    CHECK(is_honest(rc));
     rc = hf_describe(h, "run", &info);
     CHECK(may_be_absent(rc));
     CHECK((rc == HF_OK) == (info != NULL));

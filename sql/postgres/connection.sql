@@ -17,12 +17,12 @@ select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin',
        set_config('search_path', 'pg_catalog', false), set_config('hf.partitions', $1::text, false);
 
 -- name: local_settings
--- The same through a pooler, for one transaction. $1 as there
+-- The same through a pooler, for one transaction. $1 as there, $2 the connection's name
 select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('jit', 'off', true), set_config('statement_timeout', '0', true),
        set_config('lock_timeout', '0', true), set_config('search_path', 'pg_catalog', true),
-       set_config('hf.partitions', $1::text, true);
+       set_config('hf.partitions', $1::text, true), set_config('application_name', $2::text, true);
 
 -- name: begin
 begin isolation level read committed read write;

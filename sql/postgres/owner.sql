@@ -72,10 +72,11 @@ select n.us, (select partitions from free), w.id, w.name, w.host, w.pid, w.queue
 select holdfast.takeover($1::bigint, $2::bigint, $3::bigint);
 
 -- name: owner_end_backends
--- A half-sent pipeline holds its locks for ever, and no timeout of the session ends it. $1 worker
+-- A half-sent pipeline holds its locks for ever, and no timeout of the session ends it. $1 the dead
+-- worker's name
 select pg_terminate_backend(pid)
   from pg_stat_activity
- where application_name = 'holdfast/' || $1::bigint and datname = current_database()
+ where application_name = $1::text and datname = current_database()
    and usename = current_user and pid <> pg_backend_pid();
 
 -- name: owner_leave

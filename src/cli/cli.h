@@ -138,5 +138,6 @@ int run_purge(struct cli *c);
 int run_doctor(struct cli *c);
 int run_worker(struct cli *c);
 int run_demo(struct cli *c);
+int run_bench(struct cli *c);
 
 #endif

@@ -26,7 +26,7 @@ OPTIONS(demo_options) = {
 OPTIONS(worker_options) = {
     {"module", OPTION_TEXT, "FILE.so", "load workflows and tasks; may be repeated"},
     {"exec", OPTION_TEXT, "NAME=COMMAND", "offer a task that is a shell command; may be repeated"},
-    {"builtin", OPTION_TEXT, "NAME", "noop, sleep, fail, fan-out, steps, with commas, or all"},
+    {"builtin", OPTION_TEXT, "NAME", "noop, sleep, fail, fan-out, steps, stamp, or all"},
     {"queue", OPTION_TEXT, "QUEUE", "serve this queue only; may be repeated"},
     {"slots", OPTION_COUNT, "N", "threads for tasks (16)"},
     {"lease", OPTION_DURATION, "DURATION", "how long the store waits for a silent worker (10s)"},
@@ -39,6 +39,8 @@ OPTIONS(worker_options) = {
 OPTIONS(start_options) = {
     {"id", OPTION_TEXT, "ID", "the run's id; made if not given"},
     {"input", OPTION_TEXT, "JSON", "the run's input"},
+    {"lines", OPTION_TEXT, "FILE", "a run of each line; - is standard input"},
+    {"count", OPTION_COUNT, "N", "so many runs, all alike"},
     {"wait", OPTION_FLAG, NULL, "wait for the end; exit as `holdfast wait`"},
     {"timeout", OPTION_DURATION, "DURATION", "with --wait: the longest wait"},
     {"if-exists", OPTION_CHOICE, "fail|use|replace", "what to do if the id is taken"},
@@ -120,12 +122,27 @@ OPTIONS(purge_options) = {
     JSON,
     END};
 
+OPTIONS(bench_options) = {
+    {"workers", OPTION_TEXT, "N", "worker processes (1); several numbers with commas"},
+    {"slots", OPTION_COUNT, "N", "threads for tasks of each worker (16)"},
+    {"in-flight", OPTION_TEXT, "N", "fan-out: live runs at a time (200); several with commas"},
+    {"units", OPTION_COUNT, "N", "so many tasks or runs in each scenario"},
+    {"duration", OPTION_DURATION, "DURATION", "stop after this long"},
+    {"repeat", OPTION_COUNT, "N", "repeats, of which the medians are told (3)"},
+    {"backlog", OPTION_COUNT, "N", "noop: so many tasks wait behind those that are measured"},
+    {"parked", OPTION_COUNT, "N", "so many runs sleep in the queue meanwhile"},
+    {"rtt", OPTION_DURATION, "DURATION", "PostgreSQL: a network with this round trip"},
+    {"queue", OPTION_TEXT, "QUEUE", "the queue, which nobody else serves (bench)"},
+    {"keep", OPTION_FLAG, NULL, "leave the store and what the last run left"},
+    JSON,
+    END};
+
 const struct command commands[] = {
     {"demo", "", 0, 0, "run 1,000 orders while workers are killed, and check the result",
      demo_options, run_demo},
     {"worker", "", 0, 0, "serve the queues with modules, shell commands or built-in tasks",
      worker_options, run_worker},
-    {"start", "WORKFLOW", 1, 1, "start a run", start_options, run_start},
+    {"start", "WORKFLOW", 1, 1, "start a run, or many", start_options, run_start},
     {"wait", "RUN", 1, 1, "wait until a run has ended and print its output", wait_options,
      run_wait},
     {"signal", "RUN NAME [PAYLOAD]", 2, 3, "send a signal to a run", signal_options, run_signal},
@@ -150,6 +167,8 @@ const struct command commands[] = {
      run_purge},
     {"doctor", "", 0, 0, "check the store and whether its work can be done", json_options,
      run_doctor},
+    {"bench", "[SCENARIO...]", 0, 4, "measure the store: noop, fan-out, latency, latency-fan-out",
+     bench_options, run_bench},
     {"completion", "bash", 1, 1, "print a completion script for the shell", no_options,
      run_completion},
     {"version", "", 0, 0, "print the version", no_options, run_version},

@@ -1,185 +1,8 @@
-/*
- * `holdfast enqueue`: one task, many alike, or one of each line of a file. Lines are stored in
- * batches, each in one commit; a bad line stops before its batch is stored, and the message says
- * which line it is and how many tasks stand.
- */
-#include "cli/cli.h"
-
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "base/id.h"
-#include "base/mem.h"
+/* `holdfast enqueue`: one task, or many (load.c). */
+#include "cli/load.h"
 #include "cli/print.h"
 
-enum { BATCH_TASKS = 5000, BATCH_BYTES = 8 * 1024 * 1024 };
-
-/* One call of the command. */
-struct load {
-    struct cli   *c;
-    const char   *task;
-    const hf_opt *opt;
-    const char  **inputs; /* BATCH_TASKS of them */
-    char         *ids;
-    size_t        n;     /* of this batch */
-    size_t        bytes; /* of this batch */
-    struct arena  lines; /* of this batch */
-    size_t        stored;
-    int64_t       shown_us; /* when progress was last shown */
-};
-
-static void
-print_id(const struct load *l, const char *id, bool first)
-{
-    struct buf b = {0};
-
-    if (!l->c->json) {
-        puts(id);
-        return;
-    }
-    buf_puts(&b, first ? "{\"ids\":[" : ",");
-    buf_json(&b, id);
-    if (!b.failed)
-        fputs(b.data, stdout);
-    buf_release(&b);
-}
-
-static void
-print_end(const struct load *l)
-{
-    if (l->c->json)
-        puts(l->stored == 0 ? "{\"ids\":[]}" : "]}");
-}
-
-static void
-show_progress(struct load *l, bool last)
-{
-    int64_t now_us = clock_steady_us();
-    char    count[TIME_SIZE];
-
-    if (!isatty(STDERR_FILENO) || (!last && now_us - l->shown_us < 100 * US_PER_MS))
-        return;
-    if (!last)
-        fprintf(stderr, "\r%s", format_count((int64_t)l->stored, "task", count));
-    else if (l->shown_us > 0)
-        fputs("\r\033[K", stderr); /* what is printed next says it */
-    l->shown_us = now_us;
-}
-
-static int
-store_batch(struct load *l)
-{
-    if (l->n == 0)
-        return HF_OK;
-    if (hf_enqueue_many(l->c->h, l->task, l->inputs, l->n, l->opt, l->ids))
-        return cli_fail(l->c);
-    for (size_t i = 0; l->c->json && i < l->n; i++)
-        print_id(l, l->ids + i * HF_ID_SIZE, l->stored + i == 0);
-    l->stored += l->n;
-    l->n = l->bytes = 0;
-    arena_reset(&l->lines);
-    show_progress(l, false);
-    return HF_OK;
-}
-
-static int
-add(struct load *l, const char *input)
-{
-    l->inputs[l->n++] = input;
-    return l->n == BATCH_TASKS || l->bytes >= BATCH_BYTES ? store_batch(l) : HF_OK;
-}
-
-static int
-check_line(struct cli *c, const struct buf *line)
-{
-    if (line->failed)
-        return cli_nomem(c);
-    if (line->len > HF_PAYLOAD_MAX)
-        return err_set(&c->err, HF_TOO_BIG, "over %d bytes", HF_PAYLOAD_MAX);
-    if (line->len > 0 && memchr(line->data, '\0', line->len))
-        return err_set(&c->err, HF_INVALID, "a NUL byte in it");
-    if (line->len > 0 && !id_is_utf8(line->data, line->len))
-        return err_set(&c->err, HF_INVALID, "not UTF-8");
-    return HF_OK;
-}
-
-static int
-add_lines(struct load *l, FILE *from, struct buf *line)
-{
-    for (size_t number = 1; read_line(from, line, HF_PAYLOAD_MAX); number++) {
-        if (check_line(l->c, line))
-            return err_prefix(&l->c->err, "line %zu: ", number);
-        char *text = arena_strndup(&l->lines, line->len ? line->data : "", line->len);
-        if (text == NULL)
-            return cli_nomem(l->c);
-        l->bytes += line->len;
-        TRY(add(l, text));
-    }
-    if (ferror(from))
-        return err_set(&l->c->err, HF_UNAVAILABLE, "cannot be read: %s", strerror(errno));
-    return store_batch(l);
-}
-
-static int
-load_file(struct load *l, const char *path)
-{
-    struct buf line = {0};
-    bool       standard = strcmp(path, "-") == 0;
-    FILE      *from = standard ? stdin : fopen(path, "re");
-
-    if (from == NULL)
-        return err_set(&l->c->err, HF_INVALID, "%s: %s", path, strerror(errno));
-    int rc = add_lines(l, from, &line);
-    if (rc)
-        err_prefix(&l->c->err, "%s: ", standard ? "standard input" : path);
-    buf_release(&line);
-    if (!standard)
-        fclose(from);
-    return rc;
-}
-
-static int
-load_all(struct load *l)
-{
-    const char *input = args_text(l->c, "input", NULL);
-    int64_t     count = args_number(l->c, "count", 1);
-
-    if (args_given(l->c, "lines"))
-        return load_file(l, args_text(l->c, "lines", NULL));
-    for (int64_t i = 0; i < count; i++)
-        TRY(add(l, input));
-    return store_batch(l);
-}
-
-static int
-enqueue_many(struct cli *c, const hf_opt *opt)
-{
-    struct load l = {
-        .c = c,
-        .task = c->operands[0],
-        .opt = opt,
-        .inputs = mem_alloc(BATCH_TASKS * sizeof(*l.inputs)),
-        .ids = mem_alloc((size_t)BATCH_TASKS * HF_ID_SIZE),
-    };
-    char count[TIME_SIZE];
-    int  rc = l.inputs && l.ids ? load_all(&l) : cli_nomem(c);
-    show_progress(&l, true);
-    if (rc == HF_OK || l.stored > 0)
-        print_end(&l);
-    if (!c->json) /* nobody reads a hundred thousand ids: --json has them */
-        puts(format_count((int64_t)l.stored, "task", count));
-    if (rc && l.stored > 0) {
-        char text[sizeof(c->err.text)];
-        memcpy(text, c->err.text, sizeof(text));
-        err_set(&c->err, rc, "%.400s (%s before it %s enqueued)", text,
-                format_count((int64_t)l.stored, "task", count), l.stored == 1 ? "is" : "are");
-    }
-    mem_free(l.inputs);
-    mem_free(l.ids);
-    arena_release(&l.lines);
-    return rc;
-}
+static const struct load_way tasks = {"task", "enqueued", hf_enqueue_many};
 
 static int
 enqueue_one(struct cli *c, const hf_opt *opt)
@@ -188,24 +11,23 @@ enqueue_one(struct cli *c, const hf_opt *opt)
 
     if (hf_enqueue(c->h, c->operands[0], args_text(c, "input", NULL), opt, id))
         return cli_fail(c);
-    struct load l = {.c = c};
-    print_id(&l, id, true);
-    l.stored = 1;
-    print_end(&l);
-    return HF_OK;
+    if (!c->json) {
+        puts(id);
+        return HF_OK;
+    }
+    struct buf b = {0};
+    buf_puts(&b, "{\"ids\":[");
+    buf_json(&b, id);
+    buf_puts(&b, "]}");
+    return print_buf(c, &b);
 }
 
 static int
 check_options(struct cli *c)
 {
-    bool many = args_given(c, "lines") || args_given(c, "count");
-
-    if (args_given(c, "lines") && (args_given(c, "input") || args_given(c, "count")))
-        return err_set(&c->err, HF_INVALID, "enqueue: --lines goes without --input and --count");
+    TRY(load_check_options(c, &tasks));
     if (args_given(c, "in") && args_given(c, "at"))
         return err_set(&c->err, HF_INVALID, "enqueue: --in or --at, not both");
-    if (many && args_given(c, "id"))
-        return err_set(&c->err, HF_INVALID, "enqueue: --id goes with one task only");
     if (args_given(c, "max-attempts") && args_number(c, "max-attempts", 1) == 0)
         return err_set(&c->err, HF_INVALID, "enqueue: --max-attempts: 0; at least 1, or -1");
     return HF_OK;
@@ -226,6 +48,5 @@ run_enqueue(struct cli *c)
                .first_delay_ms = args_number(c, "first-delay", 0),
                .max_delay_ms = args_number(c, "max-delay", 0),
                .no_retry = args_text(c, "no-retry", NULL));
-    bool many = args_given(c, "lines") || args_given(c, "count");
-    return many ? enqueue_many(c, opt) : enqueue_one(c, opt);
+    return load_is_many(c) ? load_many(c, &tasks, opt) : enqueue_one(c, opt);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/load.h"
 #include "cli/print.h"
 #include "client/client.h"
 
@@ -103,19 +104,39 @@ print_id(struct cli *c, const char *id)
     return print_buf(c, &b);
 }
 
+static int
+start_batch(hf *h, const char *workflow, const char *const *inputs, size_t n, const hf_opt *opt,
+            char *ids)
+{
+    return hf_start_many(h, workflow, inputs, NULL, n, opt, ids);
+}
+
+static const struct load_way runs = {"run", "started", start_batch};
+
+static int
+check_start_options(struct cli *c)
+{
+    if (args_given(c, "timeout") && !args_given(c, "wait"))
+        return err_set(&c->err, HF_INVALID, "start: --timeout goes with --wait");
+    if (load_is_many(c) && args_given(c, "wait"))
+        return err_set(&c->err, HF_INVALID, "start: --wait goes with one run only");
+    return load_check_options(c, &runs);
+}
+
 int
 run_start(struct cli *c)
 {
     struct started started;
     bool           wait = args_given(c, "wait");
 
-    if (args_given(c, "timeout") && !wait)
-        return err_set(&c->err, HF_INVALID, "start: --timeout goes with --wait");
+    TRY(check_start_options(c));
     TRY(cli_open(c, true));
     const hf_opt *opt = HF_OPT(.id = args_text(c, "id", NULL), .queue = args_text(c, "queue", NULL),
                                .class_ = args_choice(c, "class", -1) + 1,
                                .if_exists = args_choice(c, "if-exists", 0),
                                .version = (int)args_number(c, "version", 0));
+    if (load_is_many(c))
+        return load_many(c, &runs, opt);
     if (client_start(c->h, c->operands[0], args_text(c, "input", NULL), opt, &started))
         return cli_fail(c);
     if (!wait || !c->json)

@@ -1,7 +1,8 @@
 /*
- * The calls that any process may make on a store: start, send, cancel, describe, wait, enqueue.
- * Each checks what it is given, then is one verb of the store under the handle's mutex. Waiting is
- * done on a connection of its own, outside the mutex, so that other threads go on.
+ * The calls that any process may make on a store, but for starting and enqueueing: send, cancel,
+ * describe, wait. Each checks what it is given, then is one verb of the store under the handle's
+ * mutex. Waiting is done on a connection of its own, outside the mutex, so that other threads go
+ * on.
  */
 #include "client/client.h"
 
@@ -9,17 +10,14 @@
 
 #include "base/mem.h"
 #include "client/info.h"
+#include "client/submit.h"
 #include "core/opt.h"
-#include "core/policy.h"
 
 /* A start carries a token and may be repeated after a lost acknowledgement: so often we do. */
 enum { UNKNOWN_REPEATS = 3 };
 
-static const char default_queue[] = "default";
-
-/* Stores items in one commit. */
-static int
-submit(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
+int
+submit_once(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
 {
     size_t ignored;
 
@@ -31,127 +29,21 @@ submit(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
     return rc;
 }
 
-/* As submit, for items that may be stored twice without harm. */
-static int
-submit_again(hf *h, struct submit *items, size_t n, struct err *err)
+int
+submit_again(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
 {
     int rc = HF_UNKNOWN;
     for (int i = 0; i < UNKNOWN_REPEATS && rc == HF_UNKNOWN; i++)
-        rc = submit(h, items, n, NULL, err);
+        rc = submit_once(h, items, n, bad, err);
     return rc;
 }
 
-static int
-stream_of(int class_)
-{
-    return class_ == HF_URGENT ? STREAM_URGENT : class_ == HF_BULK ? STREAM_BULK : STREAM_NORMAL;
-}
-
-/* Hands out an id if the caller wants it. */
-static void
-give_id(char *to, const char *id)
-{
-    if (to)
-        memcpy(to, id, strlen(id) + 1);
-}
-
-/* ---- starting */
-
-/* Checks a start and fills its submit; *out holds the id and token that it points to. */
-static int
-prepare_start(const char *workflow, const char *input, const hf_opt *opt, struct submit *s,
-              struct started *out, struct err *err)
-{
-    hf_opt o;
-
-    TRY(id_check_name("workflow", workflow, err));
-    TRY(id_check_payload("input", input, err));
-    TRY(opt_read(opt, &o, err));
-    *out = (struct started){0};
-    if (o.id)
-        give_id(out->id, o.id);
-    else
-        id_uuid7(clock_system_us(), out->id);
-    id_uuid7(clock_system_us(), out->token);
-    *s = (struct submit){
-        .kind = SUBMIT_START,
-        .id = out->id,
-        .name = workflow,
-        .payload = input,
-        .queue = o.queue ? o.queue : default_queue,
-        .token = out->token,
-        .cls = stream_of(o.class_),
-        .version = o.version,
-        .if_exists = o.if_exists,
-    };
-    return HF_OK;
-}
-
-static int
-start_run(hf *h, const char *workflow, const char *input, const hf_opt *opt, struct started *out,
-          struct err *err)
-{
-    struct submit s;
-
-    TRY(prepare_start(workflow, input, opt, &s, out, err));
-    TRY(submit_again(h, &s, 1, err));
-    out->existed = s.existed;
-    if (s.existed && s.if_exists == HF_IF_EXISTS_USE)
-        out->token[0] = '\0';
-    return HF_OK;
-}
-
 int
-client_start(hf *h, const char *workflow, const char *input, const hf_opt *opt, struct started *out)
-{
-    struct err err = {0};
-    return start_run(h, workflow, input, opt, out, &err) ? handle_fail(h, &err) : HF_OK;
-}
-
-int
-hf_start(hf *h, const char *workflow, const char *input, const hf_opt *opt, char *id)
-{
-    struct started started;
-    TRY(client_start(h, workflow, input, opt, &started));
-    give_id(id, started.id);
-    return HF_OK;
-}
-
-static int
-check_signal(const char *run, const char *signal, const char *payload, struct err *err)
+submit_check_signal(const char *run, const char *signal, const char *payload, struct err *err)
 {
     TRY(id_check_name("run", run, err));
     TRY(id_check_name("signal", signal, err));
     return id_check_payload("payload", payload, err);
-}
-
-static int
-start_and_send(hf *h, const char *workflow, const char *input, const char *signal,
-               const char *payload, const hf_opt *opt, struct started *out, struct err *err)
-{
-    struct submit s[2];
-    hf_opt        o;
-
-    TRY(opt_read(opt, &o, err));
-    TRY(prepare_start(workflow, input, opt, &s[0], out, err));
-    TRY(check_signal(out->id, signal, payload, err));
-    s[0].if_exists = IF_EXISTS_LIVE;
-    s[1] = (struct submit){
-        .kind = SUBMIT_SIGNAL, .id = out->id, .name = signal, .payload = payload, .key = o.key};
-    return o.key ? submit_again(h, s, 2, err) : submit(h, s, 2, NULL, err);
-}
-
-int
-hf_start_send(hf *h, const char *workflow, const char *input, const char *signal,
-              const char *payload, const hf_opt *opt, char *id)
-{
-    struct started started;
-    struct err     err = {0};
-
-    if (start_and_send(h, workflow, input, signal, payload, opt, &started, &err))
-        return handle_fail(h, &err);
-    give_id(id, started.id);
-    return HF_OK;
 }
 
 /* ---- what is sent to a run */
@@ -162,11 +54,11 @@ send_signal(hf *h, const char *run, const char *signal, const char *payload, con
 {
     hf_opt o;
 
-    TRY(check_signal(run, signal, payload, err));
+    TRY(submit_check_signal(run, signal, payload, err));
     TRY(opt_read(opt, &o, err));
     struct submit s = {
         .kind = SUBMIT_SIGNAL, .id = run, .name = signal, .payload = payload, .key = o.key};
-    return o.key ? submit_again(h, &s, 1, err) : submit(h, &s, 1, NULL, err);
+    return o.key ? submit_again(h, &s, 1, NULL, err) : submit_once(h, &s, 1, NULL, err);
 }
 
 int
@@ -184,7 +76,7 @@ tell(hf *h, int kind, const char *run, const char *reason)
     struct submit s = {.kind = kind, .id = run, .payload = reason};
 
     if (id_check_name("run", run, &err) || id_check_payload("reason", reason, &err) ||
-        submit(h, &s, 1, NULL, &err))
+        submit_once(h, &s, 1, NULL, &err))
         return handle_fail(h, &err);
     return HF_OK;
 }

@@ -176,7 +176,7 @@ struct postgres {
     struct pg_hints    hints;
     int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                          nobody hints: wait returns after 5 ms */
-    int64_t nap_us;                   /* poll-only: the last wait was so long; 0 after any news */
+    int64_t nap_us; /* without hints: the last wait was so long; 0 after any news */
 };
 
 static inline struct postgres *
@@ -248,6 +248,8 @@ void pg_listen(struct postgres *s, const char *channel);
 /* postgres_wait.c. From now on the connection is this worker's: application_name holdfast/<id>; if
  * `listen`, it hears the hints for the worker. Nothing if that is so already. After pg_ready. */
 int pg_serve(struct postgres *s, int64_t worker, bool listen, struct err *err);
+/* The application_name of a worker's connections; 0: a client's. */
+void pg_worker_name(const struct postgres *s, int64_t worker, char out[CHANNEL_SIZE]);
 
 /* ---- postgres_result.c: of the current result */
 

@@ -11,7 +11,10 @@
 #include "store/postgres_cycle.h"
 
 enum { TRIES = 5, PAUSE_US = 2000, FETCHES = 4 };
-enum { BUSY_GAP_US = 5000, BUSY_AFTER_US = 50000, BUSY_EVERY_US = 1000000, BUSY_FOR_US = 1500000 };
+/* Load is so many rows read in such a time. The owner's own idea of how long it is busy must not
+ * end before the server's: it counts from the answer, and a little longer. */
+enum { LOAD_ROWS = 500, LOAD_US = 250000 };
+enum { BUSY_EVERY_US = 1000000, BUSY_FOR_US = 1500000, BUSY_LONGER_US = 50000 };
 
 struct cycle {
     struct postgres  *s;
@@ -20,6 +23,7 @@ struct cycle {
     struct pg_writing writing;
     struct pg_fetch   fetch;
     bool              writes, told, failed; /* failed: the fetch alone */
+    bool              busy;                 /* the batch says so */
 };
 
 static struct pg_cursors *
@@ -38,12 +42,10 @@ say_busy(struct cycle *c)
     struct pg_cursors *all = c->fetch.all;
     int64_t            now_us = clock_steady_us();
 
-    if (now_us - all->last_us > BUSY_GAP_US)
-        all->busy_since_us = now_us;
-    if (now_us - all->busy_since_us < BUSY_AFTER_US || now_us - all->busy_at_us < BUSY_EVERY_US)
+    c->busy = all->loaded && now_us - all->busy_at_us >= BUSY_EVERY_US;
+    if (!c->busy)
         return;
     all->busy_at_us = now_us;
-    c->s->busy_until_us = now_us + BUSY_FOR_US;
     struct pg_args *a = pg_args(c->s);
     pg_put_int8(a, c->batch->worker);
     int id = pg_array(a, PG_INT2);
@@ -51,6 +53,23 @@ say_busy(struct cycle *c)
         pg_add_int2(a, id, c->fetch.cursors[i].partition);
     pg_put_int8(a, BUSY_FOR_US);
     pg_send(c->s, PG_fetch_busy, a);
+}
+
+/* Counts what comes, to tell load from a run now and then, which is served sooner by a hint. */
+static void
+count_load(struct postgres *s, struct pg_cursors *all, const struct rows *rows)
+{
+    int64_t now_us = clock_steady_us();
+    size_t  n = rows->n_runs + rows->n_tasks + rows->n_inbox;
+
+    all->load_rows += n;
+    if (n > 0)
+        s->nap_us = 0;
+    if (now_us - all->load_us < LOAD_US)
+        return;
+    all->loaded = all->load_rows >= LOAD_ROWS && now_us - all->load_us < 2 * LOAD_US;
+    all->load_rows = 0;
+    all->load_us = now_us;
 }
 
 static void
@@ -137,7 +156,7 @@ attempt(struct cycle *c, struct err *err)
     bool again = false;
     int  rc;
 
-    c->told = c->failed = false;
+    c->told = c->failed = c->busy = false;
     TRY(begin(c, err));
     if (c->writes)
         send_batch(c);
@@ -146,6 +165,8 @@ attempt(struct cycle *c, struct err *err)
         pg_rollback(c->s);
         return rc;
     }
+    if (c->busy)
+        c->s->busy_until_us = clock_steady_us() + BUSY_FOR_US + BUSY_LONGER_US;
     if (c->told)
         pg_synced(c->s, NULL);
     rc = pg_fetch_results(&c->fetch, &again, err);
@@ -198,8 +219,8 @@ postgres_cycle(struct store *base, struct batch *batch, struct cursor *cursors, 
         rc = own.code = HF_STALE;
     if (rc == HF_REFUSED)
         rc = pg_find_refused(s, batch, a, &own);
-    if (c.writes)
-        c.fetch.all->last_us = clock_steady_us();
+    if (rc == HF_OK)
+        count_load(s, c.fetch.all, out);
     if (rc == HF_OK && c.failed)
         *out = (struct rows){.next_due_us = NEVER_US,
                              .now_us = out->now_us,

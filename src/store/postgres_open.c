@@ -99,15 +99,14 @@ find_pooler(struct postgres *s, struct err *err)
 static int
 end_old_backend(struct postgres *s, struct err *err)
 {
-    char            name[40] = "holdfast";
+    char            name[CHANNEL_SIZE];
     struct pg_args *a = pg_args(s);
     int             pid = s->old_pid;
 
     s->old_pid = 0;
     if (pid == 0 || s->pooled)
         return HF_OK;
-    if (s->worker)
-        snprintf(name, sizeof(name), "holdfast/%lld", (long long)s->worker);
+    pg_worker_name(s, s->worker, name);
     pg_put_int4(a, pid);
     pg_put_text(a, name);
     pg_send(s, PG_end_backend, a);

@@ -201,7 +201,9 @@ static int
 end_backends(struct postgres *s, int64_t dead, struct err *err)
 {
     struct pg_args *a = pg_args(s);
-    pg_put_int8(a, dead);
+    char            name[CHANNEL_SIZE];
+    pg_worker_name(s, dead, name);
+    pg_put_text(a, name);
     pg_send(s, PG_owner_end_backends, a);
     pg_sync(s);
     return pg_synced(s, err);

@@ -165,10 +165,14 @@ void
 pg_settings(struct postgres *s, enum pg_sql id)
 {
     struct pg_args a = {0}; /* the scratch may hold a verb's parameters already */
-    char           partitions[16] = "";
+    char           partitions[16] = "", name[CHANNEL_SIZE];
     if (s->target.partitions)
         snprintf(partitions, sizeof(partitions), "%d", s->target.partitions);
     pg_put_text(&a, partitions);
+    if (id == PG_local_settings) {
+        pg_worker_name(s, s->worker, name);
+        pg_put_text(&a, name);
+    }
     send_kind(s, id, &a, EXPECT_QUIET);
     pg_args_release(&a);
 }

@@ -83,10 +83,19 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
     struct run  *r = &live->run;
     struct call *c = job->execution == r->row.execution ? run_find(r, job->row.ref) : NULL;
     bool         wanted = c && !c->closed && !live->ended;
+    bool         failed = job->code == HF_FAILED || job->code == HF_TIMEOUT;
 
+    /* From before another owner made a row of it: a failure is that row's to tell. */
+    if (wanted && c->sent && job->row.no == 0 && !job->to_row && failed)
+        wanted = false;
     if (c && c->job == job) {
         c->job = NULL;
         live->jobs--;
+    }
+    if (job->to_row && job->released) { /* given up: the row is for whoever reads it */
+        int rc = job_leave_its_row(live, job, err);
+        lane_forget_job(l, job);
+        return rc;
     }
     if (job->to_row)
         live_unmake_row(live, job);
@@ -94,7 +103,7 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
     int code = job->code;
     if (wanted && code == HF_FAILED && c->settled && c->code == HF_CANCELLED)
         code = HF_CANCELLED;
-    bool    failed = code == HF_FAILED || code == HF_TIMEOUT;
+    failed = code == HF_FAILED || code == HF_TIMEOUT;
     int64_t again_us = wanted && failed ? job_retry_at_us(l, job) : 0;
     int     rc = HF_OK;
     if (again_us) {
@@ -388,6 +397,8 @@ live_forget_arrivals(struct lane *l, struct live *live)
 {
     for (struct arrival *a = live->arrivals, *next; a; a = next) {
         next = a->next;
+        if (a->job && a->job->to_row)
+            live_unmake_row(live, a->job);
         if (a->job)
             lane_forget_job(l, a->job);
         else if (a->kind == ARRIVE_INBOX)

@@ -121,6 +121,14 @@ settle(struct lane *l, struct job *job, struct err *err)
     return HF_OK;
 }
 
+/* Who has left holds nothing, but what it said before is how the attempt has ended. */
+static bool
+is_from_holder(const struct task_row *task, const struct inbox_row *row)
+{
+    bool has_left = task->claimed && task->holder == 0 && task->attempt + 1 == row->attempt;
+    return task->no && (task->holder == row->sender || has_left);
+}
+
 /* A worker to which we do not belong has ended a task of ours that it had claimed. */
 static int
 take_finished(struct lane *l, const struct inbox_row *row, const struct task_row *task,
@@ -128,7 +136,7 @@ take_finished(struct lane *l, const struct inbox_row *row, const struct task_row
 {
     struct job *job;
 
-    if (task->no == 0 || task->holder != row->sender || map_get(&l->rows, task->no))
+    if (!is_from_holder(task, row) || map_get(&l->rows, task->no))
         return lane_read_inbox(l, row->no, err); /* it was another's by then */
     TRY(job_from_message(l, task, row, &job, err));
     job->released = row->aux == NOT_BEGUN;

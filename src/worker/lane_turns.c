@@ -22,13 +22,39 @@ lane_execute_turn(struct live *live, struct slot *slot, bool may_step)
 
     atomic_fetch_add_explicit(&slot->turns, 1, memory_order_relaxed);
     atomic_store(&slot->turn, live);
-    run_turn(&live->run, live->workflow->fn, &env);
+    if (!atomic_load(&live->doomed))
+        run_turn(&live->run, live->workflow->fn, &env);
     arena_reset(&slot->arena);
     struct live *mine = live;
     if (atomic_compare_exchange_strong(&slot->turn, &mine, NULL))
         stack_push(&slot->pool->turns_done, &live->node);
     else /* the lane has given it up: nobody else knows it any more */
         live_free(NULL, live);
+}
+
+static void
+execute_inline(struct lane *l, struct live *live)
+{
+    struct turn_env env = {.clock = &l->store->clock,
+                           .log = l->log,
+                           .arena = &l->turn_arena,
+                           .may_step = live->place == LIVE_STEP};
+    if (!live->doomed)
+        run_turn(&live->run, live->workflow->fn, &env);
+    arena_reset(&l->turn_arena);
+}
+
+/* Whether an inline slot still has it. */
+static bool
+is_held(struct lane *l, struct live *live)
+{
+    if (live->held) {
+        if (lane_holds(l, false))
+            return true;
+        live->held = false;
+        execute_inline(l, live);
+    }
+    return lane_holds(l, true);
 }
 
 static bool
@@ -40,12 +66,9 @@ dispatch(struct lane *l, struct live *live, bool may_step)
     l->n_turns++;
     l->n_turns_run++;
     if (l->pool == NULL) {
-        struct turn_env env = {.clock = &l->store->clock,
-                               .log = l->log,
-                               .arena = &l->turn_arena,
-                               .may_step = may_step};
-        run_turn(&live->run, live->workflow->fn, &env);
-        arena_reset(&l->turn_arena);
+        live->held = lane_holds(l, false);
+        if (!live->held)
+            execute_inline(l, live);
         stack_push(&l->own_turns, &live->node);
         return true;
     }
@@ -98,6 +121,11 @@ lane_dispatch_turns(struct lane *l, bool *did)
             live_ready(l, live);
             continue;
         }
+        bool claim = must_claim(l, live);
+        if (claim && l->n_claimed_turns >= (size_t)l->opt.slots) { /* a crash is to name few */
+            live_ready(l, live); /* nor is it the suspect yet: another may have its claim already */
+            continue;
+        }
         if (live->run.row.crashes > 0 && l->suspect_live != live) {
             if (l->suspect || l->suspect_live) {
                 live_ready(l, live); /* one suspect at a time */
@@ -105,11 +133,7 @@ lane_dispatch_turns(struct lane *l, bool *did)
             }
             l->suspect_live = live;
         }
-        if (must_claim(l, live)) {
-            if (l->n_claimed_turns >= (size_t)l->opt.slots) { /* a crash is to name few */
-                live_ready(l, live);
-                continue;
-            }
+        if (claim) {
             l->n_claimed_turns++;
             live->run.row.claimed = true;
             live_dirty(l, live);
@@ -346,7 +370,7 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
     for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
         *did = true;
-        if (l->hold && l->hold(l->hold_arg)) {
+        if (is_held(l, live)) {
             n->next = held;
             held = n;
             continue;

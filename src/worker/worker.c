@@ -312,7 +312,8 @@ work(struct worker *w, struct err *err)
     rc = serve(w, err);
     struct err late = {0};
     int        rc2 = rc == HF_STALE || rc == HF_CORRUPT ? HF_OK : wind_down(w, &late);
-    if (rc == HF_OK && rc2 && rc2 != HF_UNAVAILABLE) {
+    bool lost = rc2 == HF_STALE && w->store->shared; /* nothing is ours any more: all the better */
+    if (rc == HF_OK && rc2 && rc2 != HF_UNAVAILABLE && !lost) {
         *err = late;
         rc = rc2;
     }
