@@ -21,9 +21,17 @@ TEST_SETUP(cluster_start)
 static pid_t workers[WORKERS], clients[CLIENTS];
 
 static void
+configure(const char *sql)
+{
+    pg_exec(pg_url(cluster), sql);
+    pg_exec(pg_url(cluster), "select pg_reload_conf()");
+}
+
+static void
 begin_day(void)
 {
     seed_random();
+    configure("alter system reset all"); /* what a test that failed has left */
     cluster_database();
     for (int i = 0; i < WORKERS; i++)
         workers[i] = worker_start(
@@ -105,12 +113,10 @@ TEST_WITHIN(a_server_that_is_read_only_for_a_while_is_waited_for, 90)
 {
     begin_day();
     sleep_ms(1000);
-    pg_exec(pg_url(cluster), "alter system set default_transaction_read_only = on");
-    pg_exec(pg_url(cluster), "select pg_reload_conf()");
+    configure("alter system set default_transaction_read_only = on");
     UNTIL(logged("read-only") >= 1);
     sleep_ms(LEASE_MS * 2);
-    pg_exec(pg_url(cluster), "alter system reset default_transaction_read_only");
-    pg_exec(pg_url(cluster), "select pg_reload_conf()");
+    configure("alter system reset default_transaction_read_only");
     UNTIL(logged("store_back") >= 1);
     CHECK_INT(logged("takeover from="), 0);
     end_day(20);
@@ -222,13 +228,11 @@ TEST_WITHIN(connections_that_are_ended_one_after_another_cost_nothing, 90)
  * takes that for a refusal writes it twice. */
 TEST_WITHIN(a_connection_that_is_ended_right_after_a_commit_does_not_make_it_undone, 90)
 {
-    pg_exec(pg_url(cluster), "alter system set commit_delay = 20000");
-    pg_exec(pg_url(cluster), "alter system set commit_siblings = 0");
-    pg_exec(pg_url(cluster), "select pg_reload_conf()");
+    configure("alter system set commit_delay = 20000");
+    configure("alter system set commit_siblings = 0");
     begin_day();
     end_connections(test_is_quick() ? 3000 : 8000);
-    pg_exec(pg_url(cluster), "alter system reset all");
-    pg_exec(pg_url(cluster), "select pg_reload_conf()");
+    configure("alter system reset all");
     CHECK_INT(logged("history_key"), 0);
     CHECK(logged("memory_dropped code=HF_UNKNOWN") >= 1);
     end_day(50);
