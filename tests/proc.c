@@ -30,7 +30,13 @@ clock_ms(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static const char *files_dir = ".";
+static const char *files_dir = ".", *store = STORE;
+
+void
+proc_serve(const char *url)
+{
+    store = url;
+}
 
 void
 proc_keep_files_in(const char *dir)
@@ -127,6 +133,16 @@ client_open(void)
     return h;
 }
 
+hf *
+client_try(void)
+{
+    hf *h;
+    if (hf_open(store, &h) == 0)
+        return h;
+    hf_close(h);
+    return NULL;
+}
+
 static _Noreturn void
 work(offer_fn offer, const hf_worker_opt *given)
 {
@@ -173,14 +189,29 @@ worker_start(offer_fn offer, const hf_worker_opt *opt)
     return pid;
 }
 
+static int
+reap(pid_t pid, int flags)
+{
+    int   status;
+    pid_t got;
+    while ((got = waitpid(pid, &status, flags)) < 0)
+        if (errno != EINTR)
+            test_fail(__FILE__, __LINE__, "waitpid: %s", strerror(errno));
+    if (got == 0)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
 int
 worker_wait(pid_t pid)
 {
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            test_fail(__FILE__, __LINE__, "waitpid: %s", strerror(errno));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+    return reap(pid, 0);
+}
+
+int
+worker_poll(pid_t pid)
+{
+    return reap(pid, WNOHANG);
 }
 
 void

@@ -283,15 +283,20 @@ note_result(struct postgres *s, const PGresult *result, const struct pg_expected
         s->prepared[e->id] = NOT_PREPARED;
 }
 
-/* The connection ended with an error. If the server said it instead of doing a statement, nothing
- * was committed; a crash of another backend says it at any time. */
+/*
+ * The connection ended with an error. If the server said it instead of doing a statement, or had
+ * refused one before, nothing was committed. Said instead of the answer to a commit, or behind that
+ * answer, it says nothing: the server ends connections right after a commit, too. And a crash of
+ * another backend says it at any time.
+ */
 static void
-lose_with(struct postgres *s, const struct pg_expected *e)
+lose_with(struct postgres *s, const struct pg_expected *e, bool refused)
 {
-    bool said = s->sqlstate[0] && strcmp(s->sqlstate, "57P02") != 0;
-    if (said && s->failed.code && e->kind < EXPECT_SYNC && s->lost.code == 0)
+    bool said = s->failed.code && s->sqlstate[0] && strcmp(s->sqlstate, "57P02") != 0;
+    bool before_commit = e->kind < EXPECT_SYNC && e->id != PG_commit;
+    if (said && (refused || before_commit) && s->lost.code == 0)
         s->lost = s->failed;
-    else if (!said)
+    else
         s->failed = (struct err){0};
     pg_lose_connection(s);
 }
@@ -302,6 +307,7 @@ take_next(struct postgres *s)
 {
     struct pg_expected e = s->expected[s->first];
     PGresult          *result;
+    bool               refused = s->failed.code != HF_OK;
 
     PQclear(s->result);
     s->result = NULL;
@@ -324,7 +330,7 @@ take_next(struct postgres *s)
         else
             PQclear(result);
         if (PQstatus(s->conn) == CONNECTION_BAD) {
-            lose_with(s, &e);
+            lose_with(s, &e, refused);
             return;
         }
     }
