@@ -13,7 +13,7 @@
 enum { TRIES = 5, PAUSE_US = 2000, FETCHES = 4 };
 /* Load is so many rows read in such a time. The owner's own idea of how long it is busy must not
  * end before the server's: it counts from the answer, and a little longer. */
-enum { LOAD_ROWS = 500, LOAD_US = 250000 };
+enum { LOAD_ROWS = 1000, LOAD_US = 250000 };
 enum { BUSY_EVERY_US = 1000000, BUSY_FOR_US = 1500000, BUSY_LONGER_US = 50000 };
 
 struct cycle {
@@ -34,8 +34,12 @@ cursors_of(struct postgres *s, struct err *err)
     return s->cursors;
 }
 
-/* Under load the owner says, at most once a second, that it looks by itself: hints cost their
- * senders a commit each. */
+/*
+ * Under load the owner says, at most once a second, that it looks by itself: hints cost their
+ * senders a commit each. Load is many writes, a tenth of a millisecond each or less, in commits
+ * that follow each other. A client that starts one run after the other is none: it would wait for
+ * the next look each time.
+ */
 static void
 say_busy(struct cycle *c)
 {
@@ -131,28 +135,6 @@ fetch_again(struct cycle *c, bool *again, struct err *err)
     return pg_fetch_results(&c->fetch, again, err);
 }
 
-/* A partition with a time that this batch writes is read when that has come: the fetch behind the
- * batch may leave it out, or only look whether there is something new. */
-static void
-note_times(struct cycle *c)
-{
-    for (size_t i = 0; i < c->batch->n_writes; i++) {
-        const struct write *w = &c->batch->writes[i];
-        int64_t             no = 0, us = NEVER_US;
-        if (w->kind == WRITE_RUN || w->kind == WRITE_RESTART) {
-            no = w->run->no;
-            us = w->run->wake_us;
-        } else if (w->kind == WRITE_TASK && w->task->run_at_us) {
-            no = w->task->no;
-            us = w->task->run_at_us;
-        }
-        struct pg_cursor *cursor =
-            us == NEVER_US ? NULL : pg_cursor_of(c->fetch.all, row_partition(no));
-        if (cursor && us < cursor->next_due_us)
-            cursor->next_due_us = us;
-    }
-}
-
 static int
 begin(struct cycle *c, struct err *err)
 {
@@ -168,7 +150,6 @@ begin(struct cycle *c, struct err *err)
     TRY(pg_queues_read(c->s, ids, c->fetch.n_cursors, err));
     if (c->writes)
         TRY(pg_write_begin(&c->writing, c->s, c->batch, 0, UINT32_MAX, c->a, err));
-    note_times(c);
     return pg_fetch_begin(&c->fetch,
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }
