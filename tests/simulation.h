@@ -26,6 +26,7 @@ enum op_kind {
     OP_ONCE,     /* a task that must not be repeated: done or lost */
     OP_GROUP,    /* a tasks at once; any of them, then all */
     OP_STEP,     /* b: fails */
+    OP_SQL,      /* a statements; b: the last fails */
     OP_SLEEP,    /* a ms */
     OP_SIGNAL,   /* one of "s"; only in the main branch */
     OP_NOTHING,  /* waits a ms for a signal that nobody sends */
@@ -105,6 +106,7 @@ void plan_print(const struct plan *plan);
 
 /* The workflow and the tasks, for the handle's registry. They act on `simulation`. */
 void plan_register(hf *h);
+int  plan_answer_sql(void *arg, const struct sql_step *step, const char **result);
 
 /* ---- effects ---- */
 

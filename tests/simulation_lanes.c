@@ -128,6 +128,7 @@ open_shared(struct simulation *s, const struct clock *clock, struct store **clie
     struct store *own;
 
     SIM_CHECK(memory_store_open_shared(clock, PARTITIONS_A_QUEUE, &base, &err) == HF_OK);
+    SIM_CHECK(memory_store_answer_sql(base, plan_answer_sql, NULL, &err) == HF_OK);
     SIM_CHECK(base->ops->clone(base, &own, &err) == HF_OK);
     SIM_CHECK(fault_store_open(own, fail_client, s, client, &err) == HF_OK);
     memset(places, 0, sizeof(places));

@@ -67,6 +67,10 @@ make_op(struct maker *m, int depth, bool in_branch)
     case OP_STEP:
         op.b = pick(m, 4) == 0;
         break;
+    case OP_SQL:
+        op.a = 1 + pick(m, 3);
+        op.b = pick(m, 4) == 0;
+        break;
     case OP_SLEEP:
     case OP_NOTHING:
         op.a = 1 + pick(m, 5000);
@@ -224,10 +228,10 @@ plan_make(uint64_t seed, struct plan *out)
 static void
 print_body(const struct plan *plan, int body, int indent)
 {
-    static const char *const names[] = {"task",    "once",    "group", "step",   "sleep",
-                                        "signal",  "nothing", "child", "detach", "branches",
-                                        "on_fail", "shield",  "patch", "status", "draw"};
-    const struct body       *b = &plan->bodies[body];
+    static const char *const names[] = {
+        "task",  "once",   "group",    "step",    "sql",    "sleep", "signal", "nothing",
+        "child", "detach", "branches", "on_fail", "shield", "patch", "status", "draw"};
+    const struct body *b = &plan->bodies[body];
     for (int i = 0; i < b->n; i++) {
         const struct op *op = &b->ops[i];
         printf("%*sop %d %s %d %d\n", indent, "", op->id, names[op->kind], op->a, op->b);
@@ -337,6 +341,32 @@ run_step(hf_wf *wf, const struct op *op, uint64_t *h)
     return 0;
 }
 
+/* The user's database: what is done here is stored with the history row, or not at all. */
+int
+plan_answer_sql(void *arg, const struct sql_step *step, const char **result)
+{
+    (void)arg;
+    *result = "sour";
+    effect_started(step->params_json);
+    if (strcmp(step->statement, "fails") == 0)
+        return HF_FAILED;
+    effect_recorded(step->params_json);
+    *result = "[{\"n\":1}]";
+    return HF_OK;
+}
+
+static int
+run_sql(hf_wf *wf, const struct op *op, uint64_t *h)
+{
+    for (int i = 0; i < op->a; i++) {
+        const char *out, *name = hf_sprintf(wf, "q%d.%d", op->id, i);
+        const char *params =
+            hf_sprintf(wf, "[\"%s/%d/%s\"]", hf_run_id(wf), hf_execution(wf), name ? name : "");
+        FOLD(h, hf_sql(wf, name, op->b && i == op->a - 1 ? "fails" : "does", params, &out), out);
+    }
+    return 0;
+}
+
 static int
 run_child(hf_wf *wf, const struct op *op, uint64_t *h)
 {
@@ -417,6 +447,8 @@ run_op(hf_wf *wf, const struct op *op, uint64_t *h)
         return run_group(wf, op, h);
     case OP_STEP:
         return run_step(wf, op, h);
+    case OP_SQL:
+        return run_sql(wf, op, h);
     case OP_SLEEP:
         FOLD(h, hf_sleep(wf, op->a), NULL);
         return 0;

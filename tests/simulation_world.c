@@ -95,6 +95,8 @@ choose_fault(void *arg, const char *verb, struct batch *batch)
 
     if (s->quiet_store || strcmp(verb, "clone") == 0)
         return FAULT_NONE;
+    if (s->crashed) /* the dead do nothing more */
+        return FAULT_BEFORE;
     int mode = choose_mode(s);
     snprintf(s->failed_verb, sizeof(s->failed_verb), "%s", verb);
     s->crashed = s->crashed || mode == MODE_CRASH_BEFORE || mode == MODE_CRASH_AFTER;
@@ -241,6 +243,7 @@ open_one(struct simulation *s, const struct clock *clock, struct store **out)
     struct store *inner;
 
     SIM_CHECK(memory_store_open(clock, &inner, &err) == HF_OK);
+    SIM_CHECK(memory_store_answer_sql(inner, plan_answer_sql, NULL, &err) == HF_OK);
     SIM_CHECK(fault_store_open(inner, choose_fault, s, out, &err) == HF_OK);
 }
 

@@ -99,6 +99,30 @@ makes_rows(const struct pg_writing *t)
     return t->count[WRITE_START] || t->count[WRITE_TASK_NEW] || t->count[WRITE_INBOX];
 }
 
+static void
+due_at(struct cycle *c, int64_t no, int64_t us)
+{
+    struct pg_cursor *cursor = map_get(&c->fetch.all->of, row_partition(no));
+    if (cursor && us < cursor->next_due_us)
+        cursor->next_due_us = us;
+}
+
+/* What the batch has put off may come before all that the last read has seen; a partition that rests
+ * is not read meanwhile. */
+static void
+note_due(struct cycle *c)
+{
+    for (size_t i = 0; i < c->batch->n_writes; i++) {
+        const struct write *w = &c->batch->writes[i];
+        bool                run = w->kind == WRITE_RUN || w->kind == WRITE_RESTART;
+        bool                task = w->kind == WRITE_TASK || w->kind == WRITE_TASK_NEW;
+        if (run && !run_has_ended(w->run->status))
+            due_at(c, w->run->no, w->run->wake_us);
+        else if (task && w->task->run_at_us)
+            due_at(c, w->task->no, w->task->run_at_us);
+    }
+}
+
 static int
 fetch_again(struct cycle *c, bool *again, struct err *err)
 {
@@ -165,6 +189,8 @@ attempt(struct cycle *c, struct err *err)
         pg_rollback(c->s);
         return rc;
     }
+    if (c->writes)
+        note_due(c);
     if (c->busy)
         c->s->busy_until_us = clock_steady_us() + BUSY_FOR_US + BUSY_LONGER_US;
     if (c->told)

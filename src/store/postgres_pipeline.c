@@ -119,6 +119,17 @@ pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a)
 }
 
 void
+pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n, const char *const *values)
+{
+    if (s->lost.code)
+        return;
+    if (!PQsendQueryParams(s->conn, text, n, NULL, values, NULL, NULL, 0))
+        pg_lose_connection(s);
+    else if (expect(s, EXPECT_RESULT, id))
+        push(s, false);
+}
+
+void
 pg_listen(struct postgres *s, const char *channel)
 {
     struct buf  text = {0};

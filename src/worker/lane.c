@@ -5,6 +5,14 @@
 
 #include "base/mem.h"
 
+/* With inline slots the lane's connection is idle then. */
+static int
+clone_store(void *arg, struct store **out, struct err *err)
+{
+    struct lane *l = arg;
+    return l->store->ops->clone(l->store, out, err);
+}
+
 int
 lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
           const struct lane_opt *opt, struct err *err)
@@ -20,6 +28,7 @@ lane_open(struct lane *l, struct store *store, struct registry *registry, const 
     };
     l->ready_end = &l->ready;
     l->dirty_end = &l->dirty;
+    sql_conn_init(&l->sql, clone_store, l);
     TRY(store->ops->now(store, &l->now_us, err));
     l->now_at_us = clock_steady_us();
     if (opt->inline_slots)
@@ -27,7 +36,16 @@ lane_open(struct lane *l, struct store *store, struct registry *registry, const 
     TRY(pool_open(opt->slots, lane_execute_turn, &l->pool, err));
     l->pool->clock = store->clock;
     l->pool->log = log;
+    l->pool->sql = &l->sql;
+    l->sql.stopping = &l->pool->quiesce;
     return HF_OK;
+}
+
+void
+lane_set_sql(struct lane *l, sql_open_fn open, void *arg)
+{
+    l->sql.open = open;
+    l->sql.arg = arg;
 }
 
 void
@@ -40,8 +58,8 @@ lane_close(struct lane *l, int64_t deadline_us)
         return; /* handlers still use what is theirs: the process is about to end */
     for (struct job *job; (job = job_list_take(&l->abandoned));)
         job_free(job);
-    if (l->pool)
-        l->pool = NULL;
+    l->pool = NULL;
+    sql_conn_release(&l->sql);
     lane_drop_all(l, false);
     struct live *live;
     for (size_t at = 0; (live = map_next(&l->lives, &at)); at = 0) {

@@ -23,6 +23,7 @@
 #include "base/map.h"
 #include "core/turn.h"
 #include "worker/pool.h"
+#include "worker/sql_conn.h"
 
 struct lane_opt {
     const char *queues;
@@ -71,6 +72,7 @@ struct live {
     struct run             run;
     const struct workflow *workflow;
     int                    place;
+    int64_t                worker; /* who the lane was when it gave the run to a slot */
     bool                   wants_turn, wants_step, dirty, listed_ready, ended, forget;
     struct old_run        *old_runs;
     struct job            *recorded; /* results that the next commit stores; linked by next */
@@ -133,6 +135,7 @@ struct lane {
     const struct log *log;
     struct lane_opt   opt;
     struct pool      *pool; /* NULL with inline slots */
+    struct sql_conn   sql;
     int64_t           worker;
     const char       *handlers; /* of the last acquire */
     struct part      *parts;    /* owned, by id */
@@ -210,6 +213,8 @@ struct lane {
 
 int lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
               const struct lane_opt *opt, struct err *err);
+/* How slots get a connection for SQL steps; a clone of the lane's if this is not called. */
+void lane_set_sql(struct lane *l, sql_open_fn open, void *arg);
 void lane_close(struct lane *l, int64_t deadline_us); /* forgets all; the store stays open */
 
 /* Takes or refreshes ownership. HF_OWNED, HF_STALE. */
@@ -264,6 +269,8 @@ int lane_take_far(struct lane *l, const struct inbox_row *row, struct err *err);
 int
 live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err);
 int lane_watch_held(struct lane *l, struct err *err);
+/* The number of a row that we hold for a called task, if there is one. */
+int lane_find_held(struct lane *l, struct job *job, struct err *err);
 int lane_read_inbox(struct lane *l, int64_t no, struct err *err); /* it goes with the next commit */
 
 static inline bool
@@ -297,6 +304,8 @@ int  live_take_due(struct lane *l, struct live *live, struct err *err);
 void live_forget_arrivals(struct lane *l, struct live *live);
 /* Reads a run again that was with a slot when memory came into doubt. */
 int lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err);
+/* Reads one run again, with nothing of it stored: the rest of memory is not in doubt. */
+int lane_read_again(struct lane *l, struct live *live, struct err *err);
 /* The row of a job was to be made in the next commit, and is not needed now. */
 void live_unmake_row(struct live *live, struct job *job);
 

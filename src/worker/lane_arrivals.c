@@ -410,6 +410,38 @@ live_forget_arrivals(struct lane *l, struct live *live)
     live->arrivals_end = &live->arrivals;
 }
 
+/* Rows of called tasks that have no slot yet: the fetch has passed them, and they are not read
+ * again. */
+static int
+keep_rows(struct lane *l, struct live *live, struct err *err)
+{
+    struct job_list *queued[] = {&l->waiting, &l->suspects, &l->to_claim};
+    int              rc = HF_OK;
+
+    for (size_t i = 0; i < sizeof(queued) / sizeof(queued[0]); i++)
+        for (struct job *job = queued[i]->head, *next; job && rc == HF_OK; job = next) {
+            next = job->next;
+            if (job->run_no != live->run.row.no || job->call == NULL || job->row.no == 0)
+                continue;
+            job_list_remove(queued[i], job);
+            if (l->suspect == job)
+                l->suspect = NULL;
+            job->call = NULL;
+            live->jobs--;
+            if ((rc = keep(live, ARRIVE_ROW, NULL, job, err)))
+                lane_forget_job(l, job);
+        }
+    return rc;
+}
+
+int
+lane_read_again(struct lane *l, struct live *live, struct err *err)
+{
+    int rc = keep_rows(l, live, err);
+    int rc2 = lane_replace_doomed(l, live, err);
+    return rc ? rc : rc2;
+}
+
 /* What came for a run of which memory was in doubt came after that, and is true. */
 int
 lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err)

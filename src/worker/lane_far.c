@@ -221,23 +221,48 @@ stop_row(struct lane *l, struct live *live, struct call *c, const struct task_ro
     return awaited ? live_call_cancelled(l, live, c, err) : HF_OK;
 }
 
+/* The row of a call, by its run and ref. *found: {0} if there is none; texts in the arena. */
+static int
+find_row(struct lane *l, int64_t run_no, int execution, const char *ref, struct arena *a,
+         struct task_row *found, struct err *err)
+{
+    struct task_filter f = {.run_no = run_no, .limit = ROWS_OF_A_RUN};
+    struct task_row   *rows = NULL;
+    size_t             n = 0;
+
+    *found = (struct task_row){0};
+    TRY(l->store->ops->task_list(l->store, &f, a, &rows, &n, err));
+    for (size_t i = 0; i < n && found->no == 0; i++)
+        if (rows[i].execution == execution && strcmp(rows[i].ref, ref) == 0)
+            *found = rows[i];
+    return HF_OK;
+}
+
+int
+lane_find_held(struct lane *l, struct job *job, struct err *err)
+{
+    struct arena    a = {0};
+    struct task_row row;
+
+    int rc = find_row(l, job->run_no, job->execution, job->row.ref, &a, &row, err);
+    if (rc == HF_OK && row.no && row.holder == l->worker)
+        job->row.no = row.no;
+    arena_release(&a);
+    return rc;
+}
+
 int
 live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err)
 {
-    struct arena       a = {0};
-    struct task_filter f = {.run_no = live->run.row.no, .limit = ROWS_OF_A_RUN};
-    struct task_row   *rows = NULL, *found = NULL;
-    size_t             n = 0;
-    const char        *ref = call_ref(c, &live->run.arena);
+    struct arena    a = {0};
+    struct task_row row;
+    const char     *ref = call_ref(c, &live->run.arena);
 
     if (ref == NULL)
         return err_nomem(err);
-    int rc = l->store->ops->task_list(l->store, &f, &a, &rows, &n, err);
-    for (size_t i = 0; rc == HF_OK && i < n && found == NULL; i++)
-        if (rows[i].execution == live->run.row.execution && strcmp(rows[i].ref, ref) == 0)
-            found = &rows[i];
-    if (rc == HF_OK && found)
-        rc = stop_row(l, live, c, found, awaited, err);
+    int rc = find_row(l, live->run.row.no, live->run.row.execution, ref, &a, &row, err);
+    if (rc == HF_OK && row.no)
+        rc = stop_row(l, live, c, &row, awaited, err);
     else if (rc == HF_OK && awaited)
         rc = live_call_cancelled(l, live, c, err);
     arena_release(&a);

@@ -282,19 +282,43 @@ give_up(struct lane *l, struct job *job, struct err *err)
     return HF_OK;
 }
 
+static void
+come_back(struct lane *l, struct job *job)
+{
+    job_list_put(&l->handed, job);
+    stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+}
+
+/* The partition went to another worker, with the run. If that was a hand-over whose answer was
+ * lost, the job has a row which we hold, under a number that we were not told. */
+static int
+deliver_far(struct lane *l, struct job *job, struct err *err)
+{
+    l->n_orphans -= job->call == NULL;
+    job->call = NULL;
+    if (job->row.no == 0)
+        TRY(lane_find_held(l, job, err));
+    job->run_no = 0;
+    if (job->row.no)
+        job_list_put(&l->finished, job);
+    else
+        lane_forget_job(l, job);
+    return HF_OK;
+}
+
 int
 lane_deliver(struct lane *l, struct job *job, struct err *err)
 {
-    if (!lane_owns(l, job->run_no)) { /* the partition went to another worker, with the run */
-        l->n_orphans -= job->call == NULL;
-        lane_forget_job(l, job);
-        return HF_OK;
+    if (!lane_owns(l, job->run_no)) {
+        int rc = deliver_far(l, job, err);
+        if (rc) /* it comes back once more */
+            come_back(l, job);
+        return rc;
     }
     if (job->call == NULL) { /* its run left memory meanwhile */
         int rc = lane_load(l, &job->run_no, 1, err);
-        if (rc) { /* it comes back once more */
-            job_list_put(&l->handed, job);
-            stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+        if (rc) {
+            come_back(l, job);
             return rc;
         }
         l->n_orphans--;

@@ -18,7 +18,10 @@ lane_execute_turn(struct live *live, struct slot *slot, bool may_step)
     struct turn_env env = {.clock = &slot->pool->clock,
                            .log = slot->pool->log,
                            .arena = &slot->arena,
-                           .may_step = may_step};
+                           .may_step = may_step,
+                           .worker = live->worker,
+                           .sql = sql_conn_run,
+                           .sql_arg = slot->pool->sql};
 
     atomic_fetch_add_explicit(&slot->turns, 1, memory_order_relaxed);
     atomic_store(&slot->turn, live);
@@ -38,7 +41,10 @@ execute_inline(struct lane *l, struct live *live)
     struct turn_env env = {.clock = &l->store->clock,
                            .log = l->log,
                            .arena = &l->turn_arena,
-                           .may_step = live->place == LIVE_STEP};
+                           .may_step = live->place == LIVE_STEP,
+                           .worker = live->worker,
+                           .sql = sql_conn_run,
+                           .sql_arg = &l->sql};
     if (!live->doomed)
         run_turn(&live->run, live->workflow->fn, &env);
     arena_reset(&l->turn_arena);
@@ -61,6 +67,7 @@ static bool
 dispatch(struct lane *l, struct live *live, bool may_step)
 {
     live->place = may_step ? LIVE_STEP : LIVE_TURN;
+    live->worker = l->worker;
     live->wants_turn = false;
     live->wants_step = false;
     l->n_turns++;
@@ -140,7 +147,7 @@ lane_dispatch_turns(struct lane *l, bool *did)
             *did = true;
             continue; /* comes back from the commit */
         }
-        if (live->wants_step && live->run.out.len > 0) {
+        if (live->wants_step && (live->run.out.len > 0 || live->extras)) {
             live_dirty(l, live);
             continue;
         }
@@ -360,6 +367,18 @@ take_turn(struct lane *l, struct live *live, struct err *err)
     return HF_OK;
 }
 
+/* A statement may have been stored with its history row, or others have written there. */
+static int
+read_again(struct lane *l, struct live *live, struct err *err)
+{
+    const char *why = live->run.end_message;
+
+    log_event(l->log, LOG_WARNING, "read_again", "run=%s message=%s", live->run.row.id,
+              why ? why : "");
+    l->own_again = l->store->shared; /* it may not be ours any more */
+    return lane_read_again(l, live, err);
+}
+
 int
 lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
@@ -379,7 +398,9 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;
-        rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
+        rc = live->doomed                  ? lane_replace_doomed(l, live, err)
+             : live->run.end == TURN_AGAIN ? read_again(l, live, err)
+                                           : take_turn(l, live, err);
     }
     stack_give_back(done, held);
     return rc;

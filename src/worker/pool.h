@@ -13,6 +13,7 @@
 
 struct live;
 struct pool;
+struct sql_conn;
 
 /* Slots that sleep, all on one condition. */
 struct sleepers {
@@ -56,6 +57,7 @@ struct pool {
     void (*execute_turn)(struct live *live, struct slot *slot, bool may_step);
     struct clock      clock; /* the store\'s */
     const struct log *log;
+    struct sql_conn  *sql;
 };
 
 int pool_open(int           slots, void (*execute_turn)(struct live *, struct slot *, bool),

@@ -275,6 +275,20 @@ open_wake(struct worker *w, struct err *err)
                           : HF_OK;
 }
 
+/* In the thread of a slot. */
+static int
+open_sql(void *arg, struct store **out, struct err *err)
+{
+    struct worker *w = arg;
+
+    pthread_mutex_lock(&w->h->mutex);
+    int rc = w->h->store->ops->clone(w->h->store, out, err);
+    pthread_mutex_unlock(&w->h->mutex);
+    if (rc == HF_OK)
+        (*out)->log = w->h->log;
+    return rc;
+}
+
 static int
 open_worker(struct worker *w, struct err *err)
 {
@@ -292,6 +306,7 @@ open_worker(struct worker *w, struct err *err)
     w->store->log = h->log;
     TRY(registry_describe(&h->registry, &w->handlers, err));
     TRY(lane_open(&w->lane, w->store, &h->registry, &h->log, &w->opt, err));
+    lane_set_sql(&w->lane, open_sql, w);
     TRY(ownership_open(w, err));
     TRY(open_wake(w, err));
     w->lane.stop_wanted = stop_wanted;
