@@ -131,28 +131,6 @@ fetch_again(struct cycle *c, bool *again, struct err *err)
     return pg_fetch_results(&c->fetch, again, err);
 }
 
-/* A partition with a time that this batch writes is read when that has come: the fetch behind the
- * batch may leave it out, or only look whether there is something new. */
-static void
-note_times(struct cycle *c)
-{
-    for (size_t i = 0; i < c->batch->n_writes; i++) {
-        const struct write *w = &c->batch->writes[i];
-        int64_t             no = 0, us = NEVER_US;
-        if (w->kind == WRITE_RUN || w->kind == WRITE_RESTART) {
-            no = w->run->no;
-            us = w->run->wake_us;
-        } else if (w->kind == WRITE_TASK && w->task->run_at_us) {
-            no = w->task->no;
-            us = w->task->run_at_us;
-        }
-        struct pg_cursor *cursor =
-            us == NEVER_US ? NULL : pg_cursor_of(c->fetch.all, row_partition(no));
-        if (cursor && us < cursor->next_due_us)
-            cursor->next_due_us = us;
-    }
-}
-
 static int
 begin(struct cycle *c, struct err *err)
 {
@@ -168,7 +146,6 @@ begin(struct cycle *c, struct err *err)
     TRY(pg_queues_read(c->s, ids, c->fetch.n_cursors, err));
     if (c->writes)
         TRY(pg_write_begin(&c->writing, c->s, c->batch, 0, UINT32_MAX, c->a, err));
-    note_times(c);
     return pg_fetch_begin(&c->fetch,
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }
