@@ -147,7 +147,7 @@ TEST_WITHIN(a_slow_link_delays_but_does_not_multiply, 60)
     OK(client, hf_wait(client, "first", 20000 * test_slowness(), NULL));
     int64_t took = clock_ms() - began;
     printf("# a run of three tasks: %lld ms\n", (long long)took);
-    CHECK(took < 15 * 150 * test_slowness()); /* start, waiting, 4 commits, with one under way */
+    CHECK(took < 25 * 150 * test_slowness()); /* connections, start, commits: one after another */
     serve_directly();
     hf *near = client_open();
     began = clock_ms();
@@ -161,7 +161,7 @@ TEST_WITHIN(a_slow_link_delays_but_does_not_multiply, 60)
     }
     took = clock_ms() - began;
     printf("# fifty of them: %lld ms\n", (long long)took);
-    CHECK(took < 15 * 150 * test_slowness()); /* together */
+    CHECK(took < 25 * 150 * test_slowness()); /* together */
     CHECK_INT(effects("did"), 3 * (RUNS + 1));
     CHECK_INT(logged("lease_lost") + logged("takeover from="), 0);
     CHECK_INT(worker_stop(worker), 0);
@@ -205,7 +205,7 @@ TEST_WITHIN(a_worker_whose_commits_answer_is_lost_repeats_nothing, 60)
         snprintf(id, sizeof(id), "r%d", i);
         relay_drop_after(relay, RELAY_TO_CLIENT, rand() % bytes);
         OK(client, hf_start(client, "w", NULL, HF_OPT(.id = id), NULL));
-        sleep_ms(30);
+        sleep_ms(80);
         relay_resume(relay); /* the connections are reset */
         OK(client, hf_wait(client, id, 15000 * test_slowness(), NULL));
     }

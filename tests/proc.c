@@ -44,14 +44,6 @@ proc_keep_files_in(const char *dir)
     files_dir = dir;
 }
 
-static const char *store = STORE;
-
-void
-proc_serve(const char *store_url)
-{
-    store = store_url;
-}
-
 static const char *
 path_of(const char *file)
 {

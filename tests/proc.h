@@ -32,8 +32,6 @@ void proc_serve(const char *url);
 
 void effect(const char *fmt, ...) HF_PRINTF(1, 2); /* survives a kill -9 of the caller */
 int  effects(const char *line); /* how often that line is there; NULL: all lines */
-/* From now on workers and clients are on that store. */
-void proc_serve(const char *store_url);
 /* From now on "effects" and "worker.log" are in that directory. */
 void proc_keep_files_in(const char *dir);
 /* Lines of worker.log that contain a text. */
