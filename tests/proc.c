@@ -103,6 +103,12 @@ effects(const char *line)
 }
 
 int
+effects_with(const char *part)
+{
+    return count_lines("effects", part, 0);
+}
+
+int
 logged(const char *text)
 {
     return count_lines("worker.log", text, 0);
