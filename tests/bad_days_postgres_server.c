@@ -34,8 +34,8 @@ begin_day(void)
     configure("alter system reset all"); /* what a test that failed has left */
     cluster_database();
     for (int i = 0; i < WORKERS; i++)
-        workers[i] = worker_start(
-            ledger_offer, HF_WORKER(.slots = 4, .lease_ms = LEASE_MS, .max_crashes = 1000));
+        workers[i] = worker_start(ledger_offer,
+                                  HF_WORKER(.slots = 4, .lease_ms = LEASE_MS, .max_crashes = 1000));
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = ledger_client_start(i, 8000);
     for (int i = 0; i < WORKERS; i++)

@@ -65,6 +65,30 @@ cluster_url(void)
     return direct;
 }
 
+static char *
+formatted(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *text = format(fmt, ap);
+    va_end(ap);
+    return text;
+}
+
+const char *
+cluster_url_of(const char *database, const char *user)
+{
+    return formatted("postgresql://%s@/%s?host=%s&port=%d", user, database, pg_dir(cluster),
+                     pg_port(cluster));
+}
+
+void
+cluster_look_at(const char *url)
+{
+    direct = url;
+    proc_serve(url);
+}
+
 const char *
 cluster_name(void)
 {

@@ -15,8 +15,11 @@ void              cluster_start(void); /* for TEST_SETUP */
 const char *cluster_database(void);
 /* The same database in another way: through a relay or pooler, with more settings in the query. */
 void        cluster_serve(const char *fmt, ...) HF_PRINTF(1, 2);
-const char *cluster_url(void);  /* direct */
-const char *cluster_name(void); /* of the database */
+const char *cluster_url(void); /* direct */
+/* Another database of the server, or the same as another user. */
+const char *cluster_url_of(const char *database, const char *user);
+void        cluster_look_at(const char *url); /* what workers, clients and db_* work on */
+const char *cluster_name(void);               /* of the database */
 
 /* One value, one statement. */
 int64_t     db_int(const char *fmt, ...) HF_PRINTF(1, 2);

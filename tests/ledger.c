@@ -255,11 +255,7 @@ check_ledger(hf *client, int runs_min)
 int
 ledger_acknowledged(void)
 {
-    int runs = 0;
-    read_ledger();
-    for (size_t i = 0; i < n_lines; i++)
-        runs += strstr(lines[i], " acknowledged ") != NULL;
-    return runs;
+    return effects_with(" acknowledged ");
 }
 
 void

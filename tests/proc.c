@@ -103,6 +103,12 @@ effects(const char *line)
 }
 
 int
+effects_with(const char *part)
+{
+    return count_lines("effects", part, 0);
+}
+
+int
 logged(const char *text)
 {
     return count_lines("worker.log", text, 0);
@@ -152,8 +158,11 @@ work(offer_fn offer, const hf_worker_opt *given)
     hf_set_log(h, write_log, NULL);
     offer(h);
     int rc = hf_run(h, &opt);
-    if (rc)
-        write_log(NULL, 3, "run", hf_errmsg(h));
+    if (rc) {
+        char text[1000];
+        snprintf(text, sizeof(text), "%s: %s", hf_code_name(rc), hf_errmsg(h));
+        write_log(NULL, 3, "run", text);
+    }
     if (rc == HF_INTERNAL)
         _exit(70); /* threads are lost: no clean end */
     hf_close(h);

@@ -32,6 +32,7 @@ void proc_serve(const char *url);
 
 void effect(const char *fmt, ...) HF_PRINTF(1, 2); /* survives a kill -9 of the caller */
 int  effects(const char *line); /* how often that line is there; NULL: all lines */
+int  effects_with(const char *part); /* lines that contain a text */
 /* From now on "effects" and "worker.log" are in that directory. */
 void proc_keep_files_in(const char *dir);
 /* Lines of worker.log that contain a text. */

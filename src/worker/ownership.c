@@ -92,9 +92,13 @@ ownership_join(struct worker *w, struct err *err)
 int
 ownership_rejoin(struct worker *w, struct err *err)
 {
+    struct err ignored = {0};
+
     log_event(&w->h->log, LOG_WARNING, "lease_lost", "worker=%lld message=%s",
               (long long)w->lane.worker, err->text);
     keeper_serve(w->keeper, 0);
+    /* If it is there after all, what it has is given back now: nobody keeps its lease. */
+    w->store->ops->leave(w->store, w->lane.worker, &ignored);
     view_free(w->view);
     view_free(keeper_take(w->keeper));
     w->view = NULL;
@@ -205,8 +209,10 @@ take_view(struct worker *w, bool *come, struct err *err)
 {
     struct view *v = keeper_take(w->keeper);
 
-    if (v == NULL)
+    if (v == NULL || v->worker != w->lane.worker) {
+        view_free(v);
         return HF_OK;
+    }
     if (v->stale) {
         view_free(v);
         return err_set(err, HF_STALE, "the lease was over, and others have taken what we had");
