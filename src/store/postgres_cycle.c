@@ -111,8 +111,8 @@ due_at(struct cycle *c, int64_t no, int64_t us)
         cursor->next_due_us = us;
 }
 
-/* What the batch has put off may come before all that the last read has seen; a partition that rests
- * is not read meanwhile. */
+/* What the batch has put off may come before all that the last read has seen; a partition that
+ * rests is not read meanwhile. */
 static void
 note_due(struct cycle *c)
 {
@@ -130,6 +130,7 @@ note_due(struct cycle *c)
 static int
 fetch_again(struct cycle *c, bool *again, struct err *err)
 {
+    c->fetch.with_commit = false;
     TRY(pg_fetch_begin(&c->fetch, false, err));
     pg_fetch_send(&c->fetch);
     return pg_fetch_results(&c->fetch, again, err);
@@ -150,6 +151,7 @@ begin(struct cycle *c, struct err *err)
     TRY(pg_queues_read(c->s, ids, c->fetch.n_cursors, err));
     if (c->writes)
         TRY(pg_write_begin(&c->writing, c->s, c->batch, 0, UINT32_MAX, c->a, err));
+    c->fetch.with_commit = c->writes;
     return pg_fetch_begin(&c->fetch,
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }

@@ -313,7 +313,8 @@ postgres_wait_result(struct store *base, const char *id, const char *token, int6
     s->hints.result = false; /* of another run */
     for (;;) {
         TRY(pg_ready(s, err));
-        bool enlist = !s->pooled && !s->hints.result;
+        bool    enlist = !s->pooled && !s->hints.result;
+        int64_t begun_us = clock_steady_us();
         s->hints.result = false;
         TRY(look(s, id, token, enlist, a, out, &ended, err));
         if (ended)
@@ -325,7 +326,7 @@ postgres_wait_result(struct store *base, const char *id, const char *token, int6
         }
         if (!enlist && !s->pooled)
             continue;
-        least_us = s->pooled ? POLL_MIN_US : LOOK_MIN_US;
+        least_us = s->pooled ? POLL_MIN_US : LOOK_MIN_US + 4 * (now_us - begun_us);
         most_us = s->pooled ? POLL_MAX_US : LOOK_MAX_US;
         step_us = step_us == 0 ? least_us : step_us * 2 < most_us ? step_us * 2 : most_us;
         nap(s, deadline_us < now_us + step_us ? deadline_us : now_us + step_us);
