@@ -227,8 +227,8 @@ TEST_WITHIN(a_minute_in_which_everything_goes_wrong_loses_nothing_and_doubles_no
         CHECK_INT(worker_stop(workers[i]), 0);
     }
     printf("# takeovers %d, leases lost %d, in doubt %d, unavailable %d\n",
-           logged("takeover from="), logged("lease_lost"),
-           logged("memory_dropped code=HF_UNKNOWN"), logged("store_unavailable"));
+           logged("takeover from="), logged("lease_lost"), logged("memory_dropped code=HF_UNKNOWN"),
+           logged("store_unavailable"));
     relay_close(relay);
     cluster_serve("%s", cluster_url());
     CHECK_INT(logged("history_key"), 0);
