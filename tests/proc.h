@@ -31,7 +31,7 @@ hf *client_try(void); /* NULL: not now */
 void proc_serve(const char *url);
 
 void effect(const char *fmt, ...) HF_PRINTF(1, 2); /* survives a kill -9 of the caller */
-int  effects(const char *line); /* how often that line is there; NULL: all lines */
+int  effects(const char *line);      /* how often that line is there; NULL: all lines */
 int  effects_with(const char *part); /* lines that contain a text */
 /* From now on "effects" and "worker.log" are in that directory. */
 void proc_keep_files_in(const char *dir);

@@ -107,8 +107,8 @@ due_at(struct cycle *c, int64_t no, int64_t us)
         cursor->next_due_us = us;
 }
 
-/* What the batch has put off may come before all that the last read has seen; a partition that rests
- * is not read meanwhile. */
+/* What the batch has put off may come before all that the last read has seen; a partition that
+ * rests is not read meanwhile. */
 static void
 note_due(struct cycle *c)
 {
