@@ -162,7 +162,7 @@ static const struct {
     {"stop_long", stop_worker_long, 4},
     {"replace", replace_worker, 3},
     {"end_backends", end_backends, 6},
-    {"restart", restart_server, 1},
+    {"restart", restart_server, 3},
     {"cut", cut_links, 6},
     {"silence", silence_links, 2},
     {"lose", lose_answers, 6},

@@ -10,6 +10,7 @@
 
 enum expect { EXPECT_QUIET, EXPECT_RESULT, EXPECT_PREPARED, EXPECT_SYNC, EXPECT_DOUBTFUL_SYNC };
 enum { NOT_PREPARED, BEING_PREPARED, PREPARED };
+enum { NOTHINGS_MAX = 10 };
 
 struct pg_expected {
     uint8_t  kind; /* enum expect */
@@ -301,13 +302,28 @@ lose_with(struct postgres *s, const struct pg_expected *e, bool refused)
     pg_lose_connection(s);
 }
 
+/* An answer of which there is nothing: the connection has ended, and libpq has put its last words
+ * elsewhere. Taken for an end it would pass for success. */
+static bool
+is_missing(struct postgres *s, int *nothings)
+{
+    if (PQstatus(s->conn) != CONNECTION_BAD && ++*nothings < NOTHINGS_MAX)
+        return false;
+    if (PQstatus(s->conn) == CONNECTION_BAD)
+        pg_lose_connection(s);
+    else
+        pg_lose(s, HF_UNAVAILABLE, "an answer of the server is missing");
+    return true;
+}
+
 /* Reads what is expected next. Its result is kept in s->result, if it is one to be looked at. */
 static void
 take_next(struct postgres *s)
 {
     struct pg_expected e = s->expected[s->first];
     PGresult          *result;
-    bool               refused = s->failed.code != HF_OK;
+    bool               refused = s->failed.code != HF_OK, any = false;
+    int                nothings = 0;
 
     PQclear(s->result);
     s->result = NULL;
@@ -315,10 +331,13 @@ take_next(struct postgres *s)
         if (!receive(s, &result))
             return;
         if (result == NULL) {
-            if (e.kind < EXPECT_SYNC)
+            if (any && e.kind < EXPECT_SYNC)
                 break;
+            if (is_missing(s, &nothings))
+                return;
             continue;
         }
+        any = true;
         if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
             PQclear(result);
             break;

@@ -13,6 +13,23 @@ clone_store(void *arg, struct store **out, struct err *err)
     return l->store->ops->clone(l->store, out, err);
 }
 
+/* For slots: timers are set by the time of the store, whatever the clock of this machine says. */
+static int64_t
+server_time(void *arg)
+{
+    struct pool *p = arg;
+    return clock_steady_us() + atomic_load(&p->store_ahead_us);
+}
+
+void
+lane_note_now(struct lane *l, int64_t now_us)
+{
+    l->now_us = now_us;
+    l->now_at_us = clock_steady_us();
+    if (l->pool)
+        atomic_store(&l->pool->store_ahead_us, now_us - l->now_at_us);
+}
+
 int
 lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
           const struct lane_opt *opt, struct err *err)
@@ -29,12 +46,16 @@ lane_open(struct lane *l, struct store *store, struct registry *registry, const 
     l->ready_end = &l->ready;
     l->dirty_end = &l->dirty;
     sql_conn_init(&l->sql, clone_store, l);
-    TRY(store->ops->now(store, &l->now_us, err));
-    l->now_at_us = clock_steady_us();
+    int64_t now_us;
+    TRY(store->ops->now(store, &now_us, err));
+    lane_note_now(l, now_us);
     if (opt->inline_slots)
         return HF_OK;
     TRY(pool_open(opt->slots, lane_execute_turn, &l->pool, err));
+    atomic_store(&l->pool->store_ahead_us, l->now_us - l->now_at_us);
     l->pool->clock = store->clock;
+    if (store->shared && store->clock.now_us == NULL)
+        l->pool->clock = (struct clock){.now_us = server_time, .arg = l->pool};
     l->pool->log = log;
     l->pool->sql = &l->sql;
     l->sql.stopping = &l->pool->quiesce;

@@ -226,7 +226,8 @@ int lane_rejoin(struct lane *l, const char *handlers, struct err *err);
 void lane_part_with(struct lane *l, int32_t partition, int64_t to);
 
 /* One round. *idle: nothing was done and nothing can be done before the store or a slot says so. */
-int lane_round(struct lane *l, bool *idle, struct err *err);
+int  lane_round(struct lane *l, bool *idle, struct err *err);
+void lane_note_now(struct lane *l, int64_t now_us); /* what the store's clock has just said */
 /* When something has to be done without being told (steady clock). */
 int64_t lane_deadline_us(const struct lane *l);
 bool    lane_is_quiet(const struct lane *l); /* nothing is with slots or waits for a commit */

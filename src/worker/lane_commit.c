@@ -301,8 +301,7 @@ lane_commit(struct lane *l, bool *did, struct err *err)
     l->fetch_wanted = false;
     l->more = rows.more;
     if (rows.now_us) {
-        l->now_us = rows.now_us;
-        l->now_at_us = clock_steady_us();
+        lane_note_now(l, rows.now_us);
         l->next_due_us = rows.next_due_us;
     }
     TRY(after_commit(l, err));
