@@ -132,7 +132,7 @@ typedef struct hf_opt {
     int         version;        /* start, child: the workflow's version; 0: the worker's newest */
     int64_t     delay_ms;       /* enqueue: not before this long from now */
     int64_t     at_ms;          /* enqueue: not before this time (Unix time in ms) */
-    int64_t     timeout_ms;     /* task: of one attempt; signal: longest wait. 0: none */
+    int64_t     timeout_ms;     /* task: of one attempt; signal: longest wait; sql. 0: none */
     int64_t     deadline_ms;    /* task: all attempts and waits together. 0: none */
     int         max_attempts;   /* task: 5 by default, -1 without limit */
     int         on_crash;       /* task: HF_RETRY, or HF_FAIL: never started twice, see HF_LOST */
@@ -294,6 +294,34 @@ HF_API int
 hf_step_fail(hf_st *st, const char *name, const char *fmt, ...) HF_PRINTF(3, 4); /* HF_FAILED */
 
 /*
+ * Runs one SQL statement on the store's own database, as a step: the statement and the record of
+ * its result are one transaction of their own, so it takes effect exactly once, whatever crashes
+ * and whenever. SQLite: the same file; PostgreSQL: the same database, with the worker's rights.
+ *
+ * Parameters are $1, $2 ...; params is a JSON array of their values (hf_quote makes strings), NULL
+ * for none. Objects and arrays are passed as JSON text. *out is a JSON array with an object for
+ * each row, "[]" if the statement gives none. Numbers, NULL, booleans (PostgreSQL) and json (the
+ * same) are JSON; bytes are strings of hex digits behind \x; everything else is a string, as are
+ * numbers that JSON has not (NaN). At most HF_PAYLOAD_MAX bytes: else nothing has happened and the
+ * run is blocked with HF_TOO_BIG. Give columns names of their own.
+ *
+ * HF_FAILED: the statement failed, also by a constraint that is checked at the end; nothing has
+ * happened, and this is recorded. hf_error_name is the SQLSTATE ("23505"), on SQLite the name of
+ * its code ("SQLITE_CONSTRAINT_UNIQUE"). Deadlocks and serialisation failures are tried again
+ * before. HF_TIMEOUT: it took longer than .timeout_ms, 30 s by default. HF_CANCELLED.
+ *
+ * History knows the step by its name: a statement whose text was changed is run as it now is by
+ * runs that come to it, and not again by those that are past it. Refused are more than one
+ * statement, transaction control, and on SQLite pragmas, attached files and changes of Holdfast's
+ * own tables. Statements of one worker's runs are executed one after the other: keep them short.
+ */
+#define hf_sql(...) HF_PICK_SQL_(__VA_ARGS__, NULL, 0)
+#define HF_PICK_SQL_(wf, name, sql, params, out, opt, ...)                                         \
+    hf_sql_opt(wf, name, sql, params, out, opt)
+HF_API HF_MUST int hf_sql_opt(hf_wf *wf, const char *name, const char *sql, const char *params,
+                              const char **out, const hf_opt *opt);
+
+/*
  * Compensation: if the run fails or is cancelled later, task is called with input; the last
  * registered comes first. It runs shielded, after everything still outstanding was cancelled and
  * has ended. If one fails for good the others still run; the run's error names it.
@@ -344,6 +372,9 @@ HF_API void hf_log(hf_wf *wf, const char *fmt, ...) HF_PRINTF(2, 3);
  * next call returns the code. */
 HF_API void *hf_alloc(hf_wf *wf, size_t size);
 HF_API char *hf_sprintf(hf_wf *wf, const char *fmt, ...) HF_PRINTF(2, 3);
+
+/* Text as a JSON string with its quotes; "null" for NULL. */
+HF_API const char *hf_quote(hf_wf *wf, const char *text);
 
 /* A member of a JSON object: a string without quotes, anything else as JSON; NULL if it is not
  * there or json is no object. */
@@ -505,6 +536,11 @@ HF_API HF_MUST int hf_test_advance(hf *h, int64_t ms);
  * handler. */
 HF_API HF_MUST int
 hf_test_fake(hf *h, const char *task, const char *output, const char *error_name);
+/* Answers hf_sql in place of a database: fn returns 0 with the rows as *answer (a JSON array; NULL:
+ * no rows), or HF_FAILED with the name of the error. The text is copied. params is NULL if there
+ * are none. */
+typedef int (*hf_test_sql_fn)(void *arg, const char *sql, const char *params, const char **answer);
+HF_API HF_MUST int hf_test_sql(hf *h, hf_test_sql_fn fn, void *arg);
 /* Forgets everything in memory, as a crash would, and begins again from the store. More workflows
  * and handlers may be offered then, as after a deploy. */
 HF_API HF_MUST int hf_test_crash(hf *h);

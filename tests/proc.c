@@ -30,7 +30,13 @@ clock_ms(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static const char *files_dir = ".";
+static const char *files_dir = ".", *store = STORE;
+
+void
+proc_serve(const char *url)
+{
+    store = url;
+}
 
 void
 proc_keep_files_in(const char *dir)
@@ -97,6 +103,12 @@ effects(const char *line)
 }
 
 int
+effects_with(const char *part)
+{
+    return count_lines("effects", part, 0);
+}
+
+int
 logged(const char *text)
 {
     return count_lines("worker.log", text, 0);
@@ -115,8 +127,18 @@ hf *
 client_open(void)
 {
     hf *h;
-    OK(h, hf_open(STORE, &h));
+    OK(h, hf_open(store, &h));
     return h;
+}
+
+hf *
+client_try(void)
+{
+    hf *h;
+    if (hf_open(store, &h) == 0)
+        return h;
+    hf_close(h);
+    return NULL;
 }
 
 static _Noreturn void
@@ -129,15 +151,18 @@ work(offer_fn offer, const hf_worker_opt *given)
     if (given)
         opt = *given;
     opt.handle_signals = 1;
-    if (hf_open(STORE, &h) != 0) {
+    if (hf_open(store, &h) != 0) {
         write_log(NULL, 3, "open", hf_errmsg(h));
         _exit(99);
     }
     hf_set_log(h, write_log, NULL);
     offer(h);
     int rc = hf_run(h, &opt);
-    if (rc)
-        write_log(NULL, 3, "run", hf_errmsg(h));
+    if (rc) {
+        char text[1000];
+        snprintf(text, sizeof(text), "%s: %s", hf_code_name(rc), hf_errmsg(h));
+        write_log(NULL, 3, "run", text);
+    }
     if (rc == HF_INTERNAL)
         _exit(70); /* threads are lost: no clean end */
     hf_close(h);
@@ -165,14 +190,29 @@ worker_start(offer_fn offer, const hf_worker_opt *opt)
     return pid;
 }
 
+static int
+reap(pid_t pid, int flags)
+{
+    int   status;
+    pid_t got;
+    while ((got = waitpid(pid, &status, flags)) < 0)
+        if (errno != EINTR)
+            test_fail(__FILE__, __LINE__, "waitpid: %s", strerror(errno));
+    if (got == 0)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
 int
 worker_wait(pid_t pid)
 {
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            test_fail(__FILE__, __LINE__, "waitpid: %s", strerror(errno));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+    return reap(pid, 0);
+}
+
+int
+worker_poll(pid_t pid)
+{
+    return reap(pid, WNOHANG);
 }
 
 void

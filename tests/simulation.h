@@ -5,8 +5,11 @@
  *
  *   simulation_program.c   programs and scripts from a seed; the workflow that interprets them
  *   simulation_effects.c   what was started and what was recorded, by task and step
- *   simulation_world.c     a store with faults, a lane, a clock; plays a script
- *   simulation_outcome.c   what is left in the store at the end, and the comparison
+ *   simulation_script.c    plays a script: what clients do, and when
+ *   simulation_world.c     a store with faults, a lane, a clock
+ *   simulation_lanes.c     the same with several lanes that share a store and come and go
+ *   simulation_outcome.c   what is left in the store at the end
+ *   simulation_compare.c   the comparison
  */
 #ifndef TESTS_SIMULATION_H
 #define TESTS_SIMULATION_H
@@ -23,6 +26,7 @@ enum op_kind {
     OP_ONCE,     /* a task that must not be repeated: done or lost */
     OP_GROUP,    /* a tasks at once; any of them, then all */
     OP_STEP,     /* b: fails */
+    OP_SQL,      /* a statements; b: the last fails */
     OP_SLEEP,    /* a ms */
     OP_SIGNAL,   /* one of "s"; only in the main branch */
     OP_NOTHING,  /* waits a ms for a signal that nobody sends */
@@ -102,6 +106,7 @@ void plan_print(const struct plan *plan);
 
 /* The workflow and the tasks, for the handle's registry. They act on `simulation`. */
 void plan_register(hf *h);
+int  plan_answer_sql(void *arg, const struct sql_step *step, const char **result);
 
 /* ---- effects ---- */
 
@@ -111,6 +116,9 @@ void effect_recorded(const char *key); /* fails if that was so already */
 int  effect_starts(const char *key);
 /* A value that every turn must see alike. */
 void effect_same(const char *key, uint64_t value);
+/* What becomes durable with this batch. */
+struct simulation;
+void effects_note_batch(struct simulation *s, const struct batch *batch);
 
 /* ---- the world ---- */
 
@@ -129,29 +137,64 @@ struct sim_options {
     int    mode;
     long   at; /* the number of the store call, from 1 */
     size_t cache_runs;
-    bool   hold; /* slots keep results a while */
+    bool   hold;   /* slots keep results a while */
+    bool   shared; /* several lanes on a shared store, and queues of others */
 };
 
+/* What a script is played on. */
+struct sim_world {
+    void (*open)(struct simulation *s, const struct clock *clock, struct store **client);
+    void (*rounds)(struct simulation *s, int n);
+    void (*work)(struct simulation *s); /* until nothing can go on */
+    void (*advance)(struct simulation *s, int64_t ms);
+    void (*client_called)(struct simulation *s);
+    void (*show)(struct simulation *s); /* for people: what is left where */
+    void (*close)(struct simulation *s);
+};
+
+extern const struct sim_world several_lanes;
+
+void sim_show_lane(const struct lane *l);
+
 struct simulation {
-    const struct plan *plan;
-    struct sim_options opt;
-    uint64_t           rng;
-    int64_t            now_us;
-    hf                *h;
-    struct store      *store; /* the lane's */
-    struct lane        lane;
-    struct buf         handlers;
-    bool               working, crashed, quiet_store;
-    int                storms_left;
-    long               calls;
-    char               failed_verb[20];
+    const struct plan      *plan;
+    const struct sim_world *world;
+    struct sim_options      opt;
+    uint64_t                rng;
+    int64_t                 now_us;
+    hf                     *h;
+    struct store           *store; /* the lane's */
+    struct lane             lane;
+    struct buf              handlers;
+    bool                    working, crashed, quiet_store;
+    bool                    strict; /* nothing may be executed twice */
+    bool                    ending; /* the script is over: all is to come to its end */
+    int                     storms_left;
+    long                    calls;
+    char                    failed_verb[20];
 };
 
 extern struct simulation simulation;
 
+enum fault sim_fault(int mode, const char *verb);
+/* With TRACE=1, a store that shows every call. */
+struct store *sim_traced(struct store *store);
+/* The queue of what is numbered so: another worker's, or NULL for the run's own. */
+const char *sim_queue(int number);
+void        script_play(struct simulation *s);
+
 /* Plays the plan to its end. The outcome goes to *out (released by the caller). Returns the number
  * of store calls. */
 long simulate(const struct plan *plan, const struct sim_options *opt, struct buf *out);
+
+/* The oracle: how the plan of this seed ends without faults. Returns the number of store calls. */
+long sim_oracle(uint64_t seed);
+/* Plays the same plan; fails unless it ends as the oracle. */
+long     sim_compare(const struct sim_options *opt);
+uint64_t sim_number(const char *name, uint64_t otherwise); /* from the environment */
+int      sim_seeds(int usual);
+/* One simulation by SEED, MODE, K, CACHE, HOLD; false: they are not set. */
+bool sim_as_told(struct sim_options *opt);
 
 /* Ends the test with the seed and the call. */
 _Noreturn void sim_fail(const char *fmt, ...) HF_PRINTF(1, 2);

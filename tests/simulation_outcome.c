@@ -237,10 +237,11 @@ outcome_read(struct simulation *s, struct buf *out)
                  shown(dead[i].error_name), shown(dead[i].error_message));
     SIM_CHECK(store->ops->task_list(store, &every, &a, &tasks, &n, &err) == HF_OK);
     for (size_t i = 0; i < n; i++)
-        add_line(
-            &lines, &a, "task left: run %lld/%d ref %s at=%lld claimed=%d crashes=%d attempt=%d",
-            (long long)tasks[i].run_no, tasks[i].execution, shown(tasks[i].ref),
-            (long long)tasks[i].run_at_us, tasks[i].claimed, tasks[i].crashes, tasks[i].attempt);
+        add_line(&lines, &a,
+                 "task left: %lld run %lld/%d ref %s at=%lld claimed=%d crashes=%d attempt=%d",
+                 (long long)tasks[i].no, (long long)tasks[i].run_no, tasks[i].execution,
+                 shown(tasks[i].ref), (long long)tasks[i].run_at_us, tasks[i].claimed,
+                 tasks[i].crashes, tasks[i].attempt);
     for (int i = 0; i < s->plan->n_actions; i++) {
         char id[20];
         snprintf(id, sizeof(id), "job%d", s->plan->actions[i].run);

@@ -67,6 +67,10 @@ make_op(struct maker *m, int depth, bool in_branch)
     case OP_STEP:
         op.b = pick(m, 4) == 0;
         break;
+    case OP_SQL:
+        op.a = 1 + pick(m, 3);
+        op.b = pick(m, 4) == 0;
+        break;
     case OP_SLEEP:
     case OP_NOTHING:
         op.a = 1 + pick(m, 5000);
@@ -224,10 +228,10 @@ plan_make(uint64_t seed, struct plan *out)
 static void
 print_body(const struct plan *plan, int body, int indent)
 {
-    static const char *const names[] = {"task",    "once",    "group", "step",   "sleep",
-                                        "signal",  "nothing", "child", "detach", "branches",
-                                        "on_fail", "shield",  "patch", "status", "draw"};
-    const struct body       *b = &plan->bodies[body];
+    static const char *const names[] = {
+        "task",  "once",   "group",    "step",    "sql",    "sleep", "signal", "nothing",
+        "child", "detach", "branches", "on_fail", "shield", "patch", "status", "draw"};
+    const struct body *b = &plan->bodies[body];
     for (int i = 0; i < b->n; i++) {
         const struct op *op = &b->ops[i];
         printf("%*sop %d %s %d %d\n", indent, "", op->id, names[op->kind], op->a, op->b);
@@ -274,7 +278,14 @@ fold(uint64_t *h, int rc, const char *text)
         fold(h, fold_rc_, text);                                                                   \
     } while (0)
 
-#define TASK_OPT(attempts) HF_OPT(.max_attempts = (attempts), .first_delay_ms = 100, .jitter = -1)
+#define TASK_OPT(attempts, id)                                                                     \
+    HF_OPT(.max_attempts = (attempts), .first_delay_ms = 100, .jitter = -1, .queue = sim_queue(id))
+
+const char *
+sim_queue(int number)
+{
+    return simulation.opt.shared && number % 3 == 0 ? "far" : NULL;
+}
 
 static int run_body(hf_wf *wf, int body, uint64_t *h);
 
@@ -294,7 +305,7 @@ run_group(hf_wf *wf, const struct op *op, uint64_t *h)
     for (int i = 0; i < op->a; i++)
         HF_TRY(hf_task_start(wf, "work",
                              hf_sprintf(wf, "%d %d", op->id * 10 + i, (op->id + i) % TASK_WAYS),
-                             &calls[i], TASK_OPT(2 + i)));
+                             &calls[i], TASK_OPT(2 + i, op->id + i)));
     HF_TRY(hf_any(wf, calls, (size_t)op->a, &first));
     SIM_CHECK(first < (size_t)op->a);
     int rc = hf_result(wf, calls[first], &out); /* it has ended */
@@ -312,6 +323,8 @@ do_step(hf_st *st, void *arg)
 {
     const char *const *key = arg;
     effect_started(key[0]);
+    if (simulation.strict && effect_starts(key[0]) > 1)
+        sim_fail("%s was executed twice", key[0]);
     return key[1] ? hf_step_fail(st, "sour", "as planned") : hf_step_return(st, "stepped");
 }
 
@@ -328,6 +341,32 @@ run_step(hf_wf *wf, const struct op *op, uint64_t *h)
     return 0;
 }
 
+/* The user's database: what is done here is stored with the history row, or not at all. */
+int
+plan_answer_sql(void *arg, const struct sql_step *step, const char **result)
+{
+    (void)arg;
+    *result = "sour";
+    effect_started(step->params_json);
+    if (strcmp(step->statement, "fails") == 0)
+        return HF_FAILED;
+    effect_recorded(step->params_json);
+    *result = "[{\"n\":1}]";
+    return HF_OK;
+}
+
+static int
+run_sql(hf_wf *wf, const struct op *op, uint64_t *h)
+{
+    for (int i = 0; i < op->a; i++) {
+        const char *out, *name = hf_sprintf(wf, "q%d.%d", op->id, i);
+        const char *params =
+            hf_sprintf(wf, "[\"%s/%d/%s\"]", hf_run_id(wf), hf_execution(wf), name ? name : "");
+        FOLD(h, hf_sql(wf, name, op->b && i == op->a - 1 ? "fails" : "does", params, &out), out);
+    }
+    return 0;
+}
+
 static int
 run_child(hf_wf *wf, const struct op *op, uint64_t *h)
 {
@@ -335,11 +374,11 @@ run_child(hf_wf *wf, const struct op *op, uint64_t *h)
     hf_call     child;
 
     if (!op->b) {
-        FOLD(h, hf_child(wf, "program", input, &out), out);
+        FOLD(h, hf_child(wf, "program", input, &out, HF_OPT(.queue = sim_queue(op->id))), out);
         return 0;
     }
-    HF_TRY(hf_child_start(wf, "program", input, &child));
-    FOLD(h, hf_task(wf, "work", task_input(wf, op, TASK_RETRIES), &out, TASK_OPT(5)), out);
+    HF_TRY(hf_child_start(wf, "program", input, &child, HF_OPT(.queue = sim_queue(op->id))));
+    FOLD(h, hf_task(wf, "work", task_input(wf, op, TASK_RETRIES), &out, TASK_OPT(5, op->id)), out);
     FOLD(h, hf_result(wf, child, &out), out);
     return 0;
 }
@@ -395,11 +434,12 @@ run_op(hf_wf *wf, const struct op *op, uint64_t *h)
     case OP_TASK:
         FOLD(h,
              hf_task(wf, "work", task_input(wf, op, op->a), &out,
-                     TASK_OPT(op->a == TASK_GIVES_UP ? 2 : 9)),
+                     TASK_OPT(op->a == TASK_GIVES_UP ? 2 : 9, op->id)),
              out);
         return 0;
     case OP_ONCE: {
-        int rc = hf_task(wf, "once", task_input(wf, op, 0), NULL, HF_OPT(.on_crash = HF_FAIL));
+        int rc = hf_task(wf, "once", task_input(wf, op, 0), NULL,
+                         HF_OPT(.on_crash = HF_FAIL, .queue = sim_queue(op->id)));
         SIM_CHECK(rc <= 0 || rc == HF_LOST || rc == HF_CANCELLED);
         return rc == HF_LOST ? 0 : rc;
     }
@@ -407,6 +447,8 @@ run_op(hf_wf *wf, const struct op *op, uint64_t *h)
         return run_group(wf, op, h);
     case OP_STEP:
         return run_step(wf, op, h);
+    case OP_SQL:
+        return run_sql(wf, op, h);
     case OP_SLEEP:
         FOLD(h, hf_sleep(wf, op->a), NULL);
         return 0;
@@ -425,7 +467,7 @@ run_op(hf_wf *wf, const struct op *op, uint64_t *h)
         return run_branches(wf, op, h);
     case OP_ON_FAIL:
         return hf_on_fail(wf, "undo", hf_sprintf(wf, "%d %d", op->id, op->id % TASK_WAYS),
-                          TASK_OPT(3));
+                          TASK_OPT(3, op->id));
     case OP_SHIELD:
         return run_shielded(wf, op, h);
     case OP_PATCH:
@@ -479,7 +521,7 @@ program(hf_wf *wf)
     case END_FAIL:
         return hf_fail(wf, "planned", "%s", text);
     case END_TASK:
-        HF_TRY(hf_task(wf, "work", "9999 1", NULL, TASK_OPT(1)));
+        HF_TRY(hf_task(wf, "work", "9999 1", NULL, TASK_OPT(1, 9999)));
         return hf_return(wf, text);
     case END_PARK:
         HF_TRY(hf_status(wf, "parked"));
@@ -501,6 +543,8 @@ work(hf_tk *tk, void *arg)
     (void)arg;
     SIM_CHECK(sscanf(hf_tk_input(tk), "%d %d", &id, &way) == 2);
     effect_started(hf_tk_id(tk));
+    if (simulation.strict && effect_starts(hf_tk_id(tk)) > hf_tk_attempt(tk))
+        sim_fail("%s: attempt %d was executed twice", hf_tk_id(tk), hf_tk_attempt(tk));
     if (way == TASK_FAILS)
         return hf_tk_fail_final(tk, "declined", "task %d", id);
     if (way == TASK_GIVES_UP || (way == TASK_RETRIES && hf_tk_attempt(tk) < 3))

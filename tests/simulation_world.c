@@ -14,14 +14,7 @@
 
 struct simulation simulation;
 
-enum { NAMES_MAX = 300, ROUNDS_MAX = 20000, END_ROUNDS_MAX = 400 };
-
-/* run numbers and ids, as seen */
-static struct {
-    int64_t no;
-    char    id[HF_ID_SIZE];
-} names[NAMES_MAX];
-static int n_names;
+enum { ROUNDS_MAX = 20000 };
 
 static const char *const mode_names[] = {"none",    "crash-before", "crash-after", "unavailable",
                                          "unknown", "lost",         "modes",       "storm"};
@@ -30,9 +23,10 @@ static int
 where(char *out, size_t size)
 {
     const struct simulation *s = &simulation;
-    return snprintf(out, size, "SEED=%llu MODE=%s K=%ld CACHE=%zu HOLD=%d (call %ld)",
+    return snprintf(out, size, "SEED=%llu MODE=%s K=%ld CACHE=%zu HOLD=%d%s (call %ld)",
                     s->plan ? (unsigned long long)s->plan->seed : 0ULL, mode_names[s->opt.mode],
-                    s->opt.at, s->opt.cache_runs, s->opt.hold, s->calls);
+                    s->opt.at, s->opt.cache_runs, s->opt.hold, s->opt.shared ? " shared" : "",
+                    s->calls);
 }
 
 _Noreturn void
@@ -65,63 +59,21 @@ show_place(int number)
 
 /* ---- faults ---- */
 
-static const char *
-name_of(struct simulation *s, int64_t no)
+/* How a verb fails; what only reads is never in doubt. */
+enum fault
+sim_fault(int mode, const char *verb)
 {
-    struct arena  a = {0};
-    struct loaded loaded = {0};
-    struct err    err;
-
-    for (int i = 0; i < n_names; i++)
-        if (names[i].no == no)
-            return names[i].id;
-    s->quiet_store = true;
-    int rc = s->h->store->ops->load(s->h->store, &no, 1, &a, &loaded, &err);
-    s->quiet_store = false;
-    SIM_CHECK(rc == HF_OK && loaded.found && n_names < NAMES_MAX);
-    names[n_names].no = no;
-    snprintf(names[n_names].id, HF_ID_SIZE, "%s", loaded.run.id);
-    arena_release(&a);
-    return names[n_names++].id;
-}
-
-static void
-note_history(struct simulation *s, const struct history_row *row)
-{
-    struct arena  a = {0};
-    struct err    err = {0};
-    struct event *events;
-    size_t        n;
-    char          key[HF_ID_SIZE + 100];
-    const char   *id = name_of(s, row->run_no);
-
-    if (event_decode(row->events, row->events_len, &a, &events, &n, &err))
-        sim_fail("a row that cannot be read is committed: %s: %.*s", err.text, (int)row->events_len,
-                 row->events);
-    for (size_t i = 0; i < n; i++) {
-        const struct event *e = &events[i];
-        bool has_result = e->kind == EVENT_DONE || e->kind == EVENT_ERROR || e->kind == EVENT_STEP;
-        if (!has_result)
-            continue;
-        snprintf(key, sizeof(key), "%s/%d/%s", id, row->execution,
-                 e->kind == EVENT_STEP ? e->name : e->ref);
-        effect_recorded(key);
-    }
-    arena_release(&a);
-}
-
-/* What becomes durable with this batch. */
-static void
-note_batch(struct simulation *s, const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->n_writes; i++) {
-        const struct write *w = &batch->writes[i];
-        if (w->kind == WRITE_HISTORY)
-            note_history(s, &w->history);
-        if ((w->kind == WRITE_TASK_DELETE || w->kind == WRITE_DEAD) && w->task->id &&
-            w->task->run_no == 0)
-            effect_recorded(w->task->id);
-    }
+    static const enum fault faults[] = {
+        [MODE_NONE] = FAULT_NONE,         [MODE_CRASH_BEFORE] = FAULT_BEFORE,
+        [MODE_CRASH_AFTER] = FAULT_AFTER, [MODE_UNAVAILABLE] = FAULT_BEFORE,
+        [MODE_UNKNOWN] = FAULT_AFTER,     [MODE_LOST] = FAULT_LOST,
+    };
+    static const char *const certain[] = {"load",      "load_tasks", "inbox_list",
+                                          "task_list", "acquire",    "leave"};
+    for (size_t i = 0; i < sizeof(certain) / sizeof(certain[0]); i++)
+        if (strcmp(verb, certain[i]) == 0 && (mode == MODE_UNKNOWN || mode == MODE_LOST))
+            mode = MODE_UNAVAILABLE;
+    return faults[mode];
 }
 
 static int
@@ -139,30 +91,25 @@ choose_mode(struct simulation *s)
 static enum fault
 choose_fault(void *arg, const char *verb, struct batch *batch)
 {
-    static const enum fault faults[] = {
-        [MODE_CRASH_BEFORE] = FAULT_BEFORE, [MODE_CRASH_AFTER] = FAULT_AFTER,
-        [MODE_UNAVAILABLE] = FAULT_BEFORE,  [MODE_UNKNOWN] = FAULT_AFTER,
-        [MODE_LOST] = FAULT_LOST,
-    };
     struct simulation *s = arg;
 
     if (s->quiet_store || strcmp(verb, "clone") == 0)
         return FAULT_NONE;
+    if (s->crashed) /* the dead do nothing more */
+        return FAULT_BEFORE;
     int mode = choose_mode(s);
     snprintf(s->failed_verb, sizeof(s->failed_verb), "%s", verb);
     s->crashed = s->crashed || mode == MODE_CRASH_BEFORE || mode == MODE_CRASH_AFTER;
-    bool only_reads = strcmp(verb, "load") == 0 || strcmp(verb, "inbox_list") == 0 ||
-                      strcmp(verb, "acquire") == 0 || strcmp(verb, "leave") == 0;
-    if (only_reads && (mode == MODE_UNKNOWN || mode == MODE_LOST))
-        mode = MODE_UNAVAILABLE;
-    if (batch && faults[mode] != FAULT_BEFORE && faults[mode] != FAULT_LOST)
-        note_batch(s, batch);
-    return mode == MODE_NONE ? FAULT_NONE : faults[mode];
+    enum fault fault = sim_fault(mode, verb);
+    if (batch && fault != FAULT_BEFORE && fault != FAULT_LOST)
+        effects_note_batch(s, batch);
+    return fault;
 }
 
 static bool
-choose_hold(void *arg)
+choose_hold(void *arg, bool begun)
 {
+    (void)begun;
     struct simulation *s = arg;
     return random_below(&s->rng, 3) == 0;
 }
@@ -272,170 +219,59 @@ advance(struct simulation *s, int64_t ms)
     }
 }
 
-/* ---- the script ---- */
-
-/* Clients repeat what is safe to repeat. */
-static int
-until_known(struct simulation   *s, int (*call)(struct simulation *, const struct action *),
-            const struct action *a)
+static void
+play_rounds(struct simulation *s, int n)
 {
-    for (int i = 0;; i++) {
-        int rc = call(s, a);
-        if (s->crashed)
-            drop_lane(s);
-        s->crashed = false;
-        if (rc != HF_UNAVAILABLE && rc != HF_UNKNOWN)
-            return rc;
-        SIM_CHECK(i < 50);
-    }
-}
-
-static const char *
-run_id(const struct action *a, char out[8])
-{
-    snprintf(out, 8, "r%d", a->run % RUNS_MAX);
-    return out;
-}
-
-static int
-do_start(struct simulation *s, const struct action *a)
-{
-    char id[8], input[20];
-    snprintf(input, sizeof(input), "%d 0", a->run);
-    return hf_start(
-        s->h, "program", input,
-        HF_OPT(.id = run_id(a, id), .class_ = 1 + a->run % 3,
-               .if_exists = a->kind == ACT_REPLACE ? HF_IF_EXISTS_REPLACE : HF_IF_EXISTS_USE),
-        NULL);
-}
-
-static int
-do_send(struct simulation *s, const struct action *a)
-{
-    char id[8], text[12];
-    snprintf(text, sizeof(text), "%d", a->n);
-    return hf_send(s->h, run_id(a, id), "s", text, HF_OPT(.key = text));
-}
-
-static int
-do_tell(struct simulation *s, const struct action *a)
-{
-    char id[8];
-    run_id(a, id);
-    switch (a->kind) {
-    case ACT_PAUSE:
-        return hf_pause(s->h, id);
-    case ACT_RESUME:
-        return hf_resume(s->h, id);
-    default:
-        return a->n ? hf_terminate(s->h, id, "enough") : hf_cancel(s->h, id, "enough");
-    }
-}
-
-static int
-do_enqueue(struct simulation *s, const struct action *a)
-{
-    char id[20], input[20];
-    snprintf(id, sizeof(id), "job%d", a->run);
-    snprintf(input, sizeof(input), "%d %d", a->run, a->n);
-    int rc =
-        hf_enqueue(s->h, "work", input,
-                   HF_OPT(.id = id, .max_attempts = 4, .first_delay_ms = 50, .jitter = -1), NULL);
-    return rc == HF_EXISTS ? HF_OK : rc; /* from a repeat */
+    if (s->working)
+        s->lane.fetch_wanted = true;
+    for (int i = 0; i < n; i++)
+        round_is_idle(s);
 }
 
 static void
-act(struct simulation *s, const struct action *a)
+client_called(struct simulation *s)
 {
-    int  rc = HF_OK;
-    bool strict = !s->plan->loose[a->run < RUNS_MAX ? a->run : 0];
-
-    switch (a->kind) {
-    case ACT_START:
-    case ACT_REPLACE:
-        rc = until_known(s, do_start, a);
-        break;
-    case ACT_SIGNAL:
-        rc = until_known(s, do_send, a);
-        if (rc == HF_DONE && !strict)
-            rc = HF_OK;
-        break;
-    case ACT_RESEND:
-        rc = until_known(s, do_send, a);
-        if (rc == HF_DONE)
-            rc = HF_OK;
-        break;
-    case ACT_PAUSE:
-    case ACT_RESUME:
-    case ACT_CANCEL:
-        rc = until_known(s, do_tell, a);
-        if (rc == HF_DONE)
-            rc = HF_OK;
-        break;
-    case ACT_ENQUEUE:
-        rc = until_known(s, do_enqueue, a);
-        break;
-    case ACT_ROUNDS:
-        if (s->working)
-            s->lane.fetch_wanted = true;
-        for (int i = 0; i < a->n; i++)
-            round_is_idle(s);
-        break;
-    case ACT_WORK:
-        work(s);
-        break;
-    default:
-        advance(s, a->n);
-    }
-    if (rc)
-        sim_fail("action %d run %d: %s: %s", a->kind, a->run, err_name(rc), hf_errmsg(s->h));
-}
-
-/* Lets all end: paused runs go on, parked ones are cancelled. */
-static bool
-all_have_ended(struct simulation *s)
-{
-    bool           ended = true;
-    struct pending p;
-    struct err     err;
-
-    for (int i = 0; i < s->plan->n_runs; i++) {
-        char     id[8];
-        hf_info *info;
-        snprintf(id, sizeof(id), "r%d", i % RUNS_MAX);
-        s->quiet_store = true;
-        SIM_CHECK(hf_describe(s->h, id, &info) == HF_OK);
-        s->quiet_store = false;
-        bool parked = info->custom_status && strcmp(info->custom_status, "parked") == 0;
-        if (strcmp(info->status, "blocked") == 0)
-            sim_fail("%s is blocked: %s", id, info->error_message);
-        if (!info->done && strcmp(info->status, "paused") == 0)
-            act(s, &(struct action){ACT_RESUME, i, 0});
-        else if (!info->done && parked)
-            act(s, &(struct action){ACT_CANCEL, i, 0});
-        ended = ended && info->done;
-        hf_info_free(info);
-    }
-    s->quiet_store = true;
-    SIM_CHECK(s->h->store->ops->pending(s->h->store, NULL, s->now_us, &p, &err) == HF_OK);
-    s->quiet_store = false;
-    return ended && p.tasks == 0 && p.running == 0 && p.due == 0 && p.waiting == 0 && p.inbox == 0;
+    if (s->crashed)
+        drop_lane(s);
+    s->crashed = false;
 }
 
 static void
-finish(struct simulation *s)
+open_one(struct simulation *s, const struct clock *clock, struct store **out)
 {
-    for (int i = 0; i < END_ROUNDS_MAX; i++) {
-        work(s);
-        if (all_have_ended(s))
-            return;
-        advance(s, i < 100 ? 500 : 60000);
-    }
-    struct buf out = {0};
-    outcome_read(s, &out);
-    printf("%s", out.data);
-    sim_fail("not everything has ended");
+    struct err    err = {0};
+    struct store *inner;
+
+    SIM_CHECK(memory_store_open(clock, &inner, &err) == HF_OK);
+    SIM_CHECK(memory_store_answer_sql(inner, plan_answer_sql, NULL, &err) == HF_OK);
+    SIM_CHECK(fault_store_open(inner, choose_fault, s, out, &err) == HF_OK);
 }
+
+void
+sim_show_lane(const struct lane *l)
+{
+    struct job *job;
+
+    printf("worker %lld: partitions=%zu turns=%zu handed=%zu slow=%zu waiting=%zu to_claim=%zu "
+           "suspects=%zu finished=%zu orphans=%zu claimed_turns=%zu suspect=%d suspect_live=%d\n",
+           (long long)l->worker, l->n_parts, l->n_turns, l->handed.count, l->slow.count,
+           l->waiting.count, l->to_claim.count, l->suspects.count, l->finished.count, l->n_orphans,
+           l->n_claimed_turns, l->suspect != NULL, l->suspect_live != NULL);
+    for (size_t at = 0; (job = map_next(&l->rows, &at));)
+        printf("worker %lld: row %lld of %s\n", (long long)l->worker, (long long)job->row.no,
+               job->id);
+}
+
+static void
+show(struct simulation *s)
+{
+    if (s->working)
+        sim_show_lane(&s->lane);
+}
+
+static const struct sim_world one_lane = {
+    open_one, play_rounds, work, advance, client_called, show, drop_lane,
+};
 
 /* ---- from beginning to end ---- */
 
@@ -447,14 +283,14 @@ print_line(void *arg, int level, const char *event, const char *fields)
 }
 
 /* With TRACE=1 every store call is shown. */
-static struct store *
-maybe_traced(struct store *store)
+struct store *
+sim_traced(struct store *store)
 {
     static const struct log log = {print_line, NULL};
     struct store           *traced;
     struct err              err;
 
-    if (getenv("TRACE") == NULL || simulation.opt.mode == MODE_NONE)
+    if (getenv("TRACE") == NULL || (simulation.opt.mode == MODE_NONE && !simulation.opt.shared))
         return store;
     SIM_CHECK(trace_store_open(store, &log, &traced, &err) == HF_OK);
     return traced;
@@ -464,22 +300,21 @@ static void
 begin(struct simulation *s, const struct plan *plan, const struct sim_options *opt)
 {
     struct err    err = {0};
-    struct store *inner, *store;
+    struct store *store;
 
     *s = (struct simulation){.plan = plan,
                              .opt = *opt,
                              .rng = plan->seed * 31 + (uint64_t)opt->at,
                              .now_us = 1767225600LL * US_PER_S,
                              .storms_left = 10};
-    n_names = 0;
     effects_reset();
     signal(SIGABRT, show_place);
     signal(SIGSEGV, show_place);
     struct clock clock = clock_fake(&s->now_us);
-    SIM_CHECK(memory_store_open(&clock, &inner, &err) == HF_OK);
-    SIM_CHECK(fault_store_open(inner, choose_fault, s, &store, &err) == HF_OK);
-    SIM_CHECK(handle_new(maybe_traced(store), &s->h) == HF_OK);
-    if (getenv("TRACE"))
+    s->world = opt->shared ? &several_lanes : &one_lane;
+    s->world->open(s, &clock, &store);
+    SIM_CHECK(handle_new(sim_traced(store), &s->h) == HF_OK);
+    if (getenv("TRACE") && (opt->mode != MODE_NONE || opt->shared))
         hf_set_log(s->h, print_line, NULL);
     plan_register(s->h);
     SIM_CHECK(registry_describe(&s->h->registry, &s->handlers, &err) == HF_OK);
@@ -491,12 +326,10 @@ simulate(const struct plan *plan, const struct sim_options *opt, struct buf *out
     struct simulation *s = &simulation;
 
     begin(s, plan, opt);
-    for (int i = 0; i < plan->n_actions; i++)
-        act(s, &plan->actions[i]);
-    finish(s);
+    script_play(s);
     outcome_read(s, out);
     long calls = s->calls;
-    drop_lane(s);
+    s->world->close(s);
     hf_close(s->h);
     buf_release(&s->handlers);
     return calls;

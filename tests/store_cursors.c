@@ -206,6 +206,30 @@ TEST_EXCLUSIVE(due_tasks_come_in_order_of_time_page_by_page)
 }
 
 /* The clock of another machine may be behind: its "in a second" is already past here. */
+/* Also while the store has reason to leave the partition out of its reads. */
+TEST(what_the_owner_puts_off_is_the_next_due_at_once)
+{
+    owned();
+    start("x");
+    fetch();
+    w.room.patient = true;
+    for (int i = 0; i < 5; i++)
+        fetch();
+    struct run_row r = run("x");
+    r.status = RUN_WAITING;
+    r.wake_us = SECONDS(3);
+    struct write w1 = {.kind = WRITE_RUN, .run = &r};
+    int32_t      p = row_partition(r.no);
+    struct batch batch = {
+        .worker = w.worker, .partitions = &p, .n_partitions = 1, .writes = &w1, .n_writes = 1};
+    OK(w.owner->ops->cycle(w.owner, &batch, w.cursors, w.n_cursors, &w.room, &w.arena, &w.rows,
+                           &w.err));
+    CHECK_INT(w.rows.next_due_us, SECONDS(3));
+    at(SECONDS(3));
+    fetch();
+    CHECK_TEXT(fetched_due(), "x");
+}
+
 TEST(a_delayed_task_stored_behind_the_time_that_was_read_comes_at_once)
 {
     owned();

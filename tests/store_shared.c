@@ -231,6 +231,24 @@ TEST_SHARED(who_takes_over_owns_everything_and_reads_it_from_the_beginning)
     OK(write_history(&b, "x", 1));
 }
 
+TEST_SHARED(who_takes_over_gets_what_it_serves_and_the_rest_is_nobodys)
+{
+    open_store();
+    start_on("x", "q", STREAM_NORMAL);
+    start_on("y", "r", STREAM_NORMAL);
+    peer_join(&a, "q,r");
+    expire_all();
+    peer_join(&b, "r");
+    OK(peer_takeover(&b, a.worker));
+    OK(peer_acquire(&b));
+    CHECK(peer_owns(&b, partition_of("y")));
+    CHECK(!peer_owns(&b, partition_of("x")));
+    static struct peer c;
+    peer_join(&c, "q");
+    CHECK(peer_owns(&c, partition_of("x")));
+    CHECK_INT(c.partitions[0].crashes, 1);
+}
+
 TEST_SHARED(a_takeover_counts_no_crash_for_others)
 {
     static struct peer c;
@@ -243,7 +261,7 @@ TEST_SHARED(a_takeover_counts_no_crash_for_others)
     OK(claim_run(&b, "y"));
     expire_all();
     OK(peer_renew(&b, 0, NULL));
-    peer_join(&c, "none");
+    peer_join(&c, "q");
     OK(peer_takeover(&c, a.worker));
     OK(peer_acquire(&c));
     CHECK(peer_owns(&c, partition_of("x")));

@@ -25,7 +25,8 @@ select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
        set_config('hf.partitions', $1::text, true), set_config('application_name', $2::text, true);
 
 -- name: begin
-begin isolation level read committed read write;
+-- Not `read write`: default_transaction_read_only is how people and providers stop writers.
+begin isolation level read committed;
 
 -- name: begin_read
 begin isolation level repeatable read read only;

@@ -53,7 +53,7 @@ with n as materialized (
       from renewed r, holdfast.partition p
       join holdfast.queue q on q.name = p.queue
      where q.served_by = 'worker'
-       and (r.queues is null or p.queue = any (string_to_array(r.queues, ',')))
+       and (r.queues is null or p.queue = any (regexp_split_to_array(btrim(r.queues), '\s*,\s*')))
        and (p.owner is null or not exists (select 1 from holdfast.worker w where w.id = p.owner))
 )
 select n.us, (select partitions from free), w.id, w.name, w.host, w.pid, w.queues, w.handlers,

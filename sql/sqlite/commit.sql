@@ -5,6 +5,11 @@
 -- ?4 events
 insert into hf_history (run_no, execution, seq, events) values (?1, ?2, ?3, ?4);
 
+-- name: run_execution
+-- Of a run that has not ended. ?1 run
+-- index: primary key
+select execution from hf_run where no = ?1 and status < 4;
+
 -- name: prune_history
 -- ?1 run, ?2 the execution that stays
 -- index: primary key

@@ -17,6 +17,10 @@ pragma trusted_schema = off;
 -- The owner's page cache: 64 MiB.
 pragma cache_size = -65536;
 
+-- name: keep_foreign_keys
+-- For statements of the user's: what his tables declare holds. Ours declare none.
+pragma foreign_keys = on;
+
 -- name: limit_pages
 -- For tests of a full disk; the number is put behind it.
 pragma max_page_count =

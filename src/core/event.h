@@ -32,7 +32,7 @@
     X(EVENT_WAIT, "wait", "waits for a signal (r n w x)")                                          \
     X(EVENT_SIGNAL, "signal", "a signal came (n o y)")                                             \
     X(EVENT_KEY, "key", "a signal with this key came in an execution before (y)")                  \
-    X(EVENT_STEP, "step", "a step ran (r n o c e m)")                                              \
+    X(EVENT_STEP, "step", "a step ran (r n o c e m x)")                                            \
     X(EVENT_CHILD, "child", "a run was started by this one (r n d x)")                             \
     X(EVENT_CANCEL, "cancel", "somebody asked the run to stop (m)")                                \
     X(EVENT_PATCH, "patch", "the new side of a patch is taken (n)")                                \
@@ -49,7 +49,8 @@ enum event_kind {
         EVENT_KINDS_COUNT
 };
 
-enum { EVENT_SHIELDED = 1, EVENT_DETACHED = 2 };
+/* EVENT_SQL: a step that was stored alone, with its statement; what the turn did then was not. */
+enum { EVENT_SHIELDED = 1, EVENT_DETACHED = 2, EVENT_SQL = 4 };
 
 struct event {
     int         kind;

@@ -338,7 +338,8 @@ run_apply(struct run *r, const struct event *e, struct err *err)
     case EVENT_WAIT:
     case EVENT_CHILD:
     case EVENT_STEP:
-        r->last_command = r->order;
+        if (!(e->flags & EVENT_SQL)) /* else the code behind it may not have been there yet */
+            r->last_command = r->order;
         return apply_command(r, e, call_kinds[e->kind], err);
     case EVENT_SENT:
     case EVENT_DONE:

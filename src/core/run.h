@@ -80,7 +80,8 @@ enum turn_end {
     TURN_CANCELLED,
     TURN_CONTINUED,
     TURN_BLOCKED, /* mismatch, bad argument, limit: run.end_message says which */
-    TURN_NOMEM    /* nothing was recorded; try again later */
+    TURN_NOMEM,   /* nothing was recorded; try again later */
+    TURN_AGAIN    /* what is in memory may not be what is stored: read it again (run.end_message) */
 };
 
 struct run {

@@ -126,7 +126,7 @@ run_turn(struct run *r, hf_workflow_fn fn, const struct turn_env *env)
         r->end_seen = wf.branches_seen;
     if (r->last_command > r->end_seen)
         r->end_seen = r->last_command;
-    if (r->out.failed && r->end != TURN_NOMEM)
+    if (r->out.failed && r->end != TURN_NOMEM && r->end != TURN_AGAIN)
         r->end = TURN_NOMEM;
 }
 

@@ -55,6 +55,11 @@ struct call *wf_new_call(hf_wf *wf, int kind, const char *name);
 /* Records it: folds it in and appends its event. */
 int wf_record_call(hf_wf *wf, struct call *c, int event_kind);
 
+/* Before the body of a step: stops the turn unless it is on a task slot and all is durable. */
+int wf_need_slot(hf_wf *wf);
+/* Records a step that has just run: its name, output, code and error are in e. */
+int wf_record_step(hf_wf *wf, struct event *e, struct call **out);
+
 /* Whether the code can see an outcome: then its time and order become the code's. */
 bool wf_is_settled(const struct call *c);
 /* The outcome of a call, or HF_SUSPENDED. Sets the error and *out. */

@@ -34,12 +34,45 @@ hf_step_fail(hf_st *st, const char *name, const char *fmt, ...)
     return HF_FAILED;
 }
 
+int
+wf_need_slot(hf_wf *wf)
+{
+    if (wf->env->may_step && wf->run->out.len == 0)
+        return HF_OK;
+    wf->wants_step = true;
+    return wf_stop(wf, HF_SUSPENDED, TURN_STEP, NULL);
+}
+
+int
+wf_record_step(hf_wf *wf, struct event *e, struct call **out)
+{
+    struct run  *r = wf->run;
+    struct err   err = {0};
+    struct call *c = wf_new_call(wf, CALL_STEP, e->name);
+    const char  *ref = c ? call_ref(c, wf->env->arena) : NULL;
+
+    if (ref == NULL)
+        return wf_nomem(wf);
+    wf->turn_ms = 0; /* the step took its time */
+    e->kind = EVENT_STEP;
+    e->ref = ref;
+    e->name = c->name;
+    e->time_ms = wf_turn_ms(wf);
+    run_append(r, e);
+    if (r->out.failed)
+        return wf_nomem(wf);
+    wf->branch->calls[c->n - 1] = NULL; /* the fold makes it anew */
+    if (run_apply(r, e, &err))
+        return wf_nomem(wf);
+    *out = wf->branch->calls[c->n - 1];
+    return HF_OK;
+}
+
 static int
 run_step(hf_wf *wf, const char *name, hf_step_fn fn, void *arg, struct call **out)
 {
-    struct run *r = wf->run;
-    hf_st       st = {.wf = wf};
-    int         code = fn(&st, arg);
+    hf_st st = {.wf = wf};
+    int   code = fn(&st, arg);
 
     if (st.failed)
         return wf_nomem(wf);
@@ -49,30 +82,12 @@ run_step(hf_wf *wf, const char *name, hf_step_fn fn, void *arg, struct call **ou
     if (code > 0 && st.error_name == NULL)
         st.error_name = "failed";
     TRY(wf_check_payload(wf, "hf_step", "output", st.output));
-    struct call *c = wf_new_call(wf, CALL_STEP, name);
-    const char  *ref = c ? call_ref(c, wf->env->arena) : NULL;
-    if (ref == NULL)
-        return wf_nomem(wf);
-    wf->turn_ms = 0; /* the step took its time */
-    struct event e = {.kind = EVENT_STEP,
-                      .ref = ref,
-                      .name = c->name,
+    struct event e = {.name = name,
                       .output = st.output,
                       .code = code,
                       .error_name = st.error_name,
-                      .message = st.message,
-                      .time_ms = wf_turn_ms(wf)};
-    run_append(r, &e);
-    if (r->out.failed)
-        return wf_nomem(wf);
-    wf->branch->calls[c->n - 1] = NULL; /* the fold makes it anew */
-    struct event folded = e;
-    struct err   err = {0};
-    folded.name = c->name;
-    if (run_apply(r, &folded, &err))
-        return wf_nomem(wf);
-    *out = wf->branch->calls[c->n - 1];
-    return HF_OK;
+                      .message = st.message};
+    return wf_record_step(wf, &e, out);
 }
 
 int
@@ -85,10 +100,7 @@ hf_step(hf_wf *wf, const char *name, hf_step_fn fn, void *arg, const char **out)
     TRY(wf_enter(wf, "hf_step", CALL_STEP, name, &c));
     if (c == NULL) {
         TRY(wf_check_name(wf, "hf_step", "step", name));
-        if (!wf->env->may_step || wf->run->out.len > 0) {
-            wf->wants_step = true;
-            return wf_stop(wf, HF_SUSPENDED, TURN_STEP, NULL);
-        }
+        TRY(wf_need_slot(wf));
         TRY(run_step(wf, name, fn, arg, &c));
     }
     return wf_outcome(wf, c, out);

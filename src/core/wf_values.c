@@ -133,6 +133,21 @@ hf_sprintf(hf_wf *wf, const char *fmt, ...)
 }
 
 const char *
+hf_quote(hf_wf *wf, const char *text)
+{
+    struct buf  json = {0};
+    const char *copy = NULL;
+
+    buf_json(&json, text);
+    if (!json.failed)
+        copy = arena_strndup(wf->env->arena, json.data, json.len);
+    buf_release(&json);
+    if (copy == NULL)
+        wf_nomem(wf);
+    return copy;
+}
+
+const char *
 hf_get(hf_wf *wf, const char *json, const char *member)
 {
     bool        failed = false;

@@ -135,7 +135,7 @@ FAULTY(retain, (struct store * s, const char *queue, int64_t retain_us, struct e
        retain_us)
 FAULTY(purge, (struct store * s, const struct purge *what, size_t *n, struct err *err), what, n)
 FAULTY(sql_step,
-       (struct store * s, const struct sql_step *step, struct arena *a, const char **result,
+       (struct store * s, struct sql_step *step, struct arena *a, const char **result,
         struct err *err),
        step, a, result)
 

@@ -215,6 +215,7 @@ static const struct store_ops memory_ops = {
     .cycle = memory_cycle,
     .load = memory_load,
     .load_tasks = memory_load_tasks,
+    .sql_step = memory_sql_step,
     .wait = memory_wait,
     .tell_waiters = memory_tell_waiters,
 };

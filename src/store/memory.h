@@ -74,6 +74,8 @@ struct memory_db {
     struct change       *changes; /* of the transaction under way */
     size_t               n_changes, changes_size;
     int64_t              seq_before;
+    memory_sql_fn        answer_sql; /* tests: in place of statements */
+    void                *answer_arg;
 };
 
 /* One connection. */
@@ -169,13 +171,14 @@ int memory_purge(struct store *s, const struct purge *what, size_t *n, struct er
 
 /* Two texts are the same; NULL is like no text. */
 bool is_text(const char *a, const char *b);
-/* Whether queue is among queues, names with commas, NULL: all. */
-bool db_is_listed(const char *queues, const char *queue);
 
 /* memory_batch.c: the batch under its fence; memory_cycle.c: the fetch. */
 int memory_write(struct memory_store *m, struct batch *batch, int64_t now_us, struct err *err);
 int memory_cycle(struct store *s, struct batch *batch, struct cursor *cursors, size_t n_cursors,
                  const struct room *room, struct arena *a, struct rows *out, struct err *err);
+
+int memory_sql_step(struct store *s, struct sql_step *step, struct arena *a, const char **result,
+                    struct err *err);
 
 /* HF_STALE if the worker is not the last one that joined, or has left. */
 int memory_fence(const struct memory_db *db, int64_t worker, struct err *err);

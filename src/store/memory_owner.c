@@ -14,7 +14,7 @@ count_crash(struct memory_db *db, int64_t now_us, struct err *err)
     EACH(db, PARTITIONS, struct partition, p)
     {
         struct partition row = *p;
-        if (last && !db_is_listed(last->queues, row.queue))
+        if (last && !queue_in_list(last->queues, row.queue))
             continue;
         row.crashes++;
         row.crashed_us = now_us;
@@ -74,7 +74,7 @@ owned(struct memory_db *db, const char *queues, struct arena *a, struct partitio
         return err_nomem(err);
     EACH(db, PARTITIONS, struct partition, p)
     {
-        if (!db_is_listed(queues, p->queue))
+        if (!queue_in_list(queues, p->queue))
             continue;
         const char *queue = arena_strdup(a, p->queue);
         if (queue == NULL)

@@ -60,7 +60,7 @@ is_served(const struct memory_db *db, const struct partition *p)
     if (db->partitions_a_queue) /* shared */
         return p->owner != 0;
     struct worker_row *worker = db_find(db, WORKERS, &(struct worker_row){.id = db->last_worker});
-    return db->owner && worker && db_is_listed(worker->queues, p->queue);
+    return db->owner && worker && queue_in_list(worker->queues, p->queue);
 }
 
 static struct queue_row *

@@ -213,19 +213,6 @@ memory_workers(struct store *s, struct arena *a, struct worker_row **out, size_t
     return rc;
 }
 
-bool
-db_is_listed(const char *queues, const char *queue)
-{
-    size_t n = strlen(queue);
-
-    for (const char *p = queues; p; p = strchr(p, ',')) {
-        p += strspn(p, " ,");
-        if (strncmp(p, queue, n) == 0 && strchr(", ", p[n]))
-            return true;
-    }
-    return queues == NULL;
-}
-
 static void
 count(int64_t *counter)
 {
@@ -243,14 +230,14 @@ memory_pending(struct store *s, const char *queues, int64_t due_until_us, struct
     *out = (struct pending){0};
     EACH(db, TASKS, struct task_row, task)
     {
-        if (db_is_listed(queues, task->queue))
+        if (queue_in_list(queues, task->queue))
             count(&out->tasks);
     }
     EACH(db, RUNS, struct run_row, run)
     {
         bool due =
             run->status == RUN_WAITING && run->wake_us != NEVER_US && run->wake_us <= due_until_us;
-        if (!run_has_ended(run->status) && db_is_listed(queues, run->queue))
+        if (!run_has_ended(run->status) && queue_in_list(queues, run->queue))
             count(run->status == RUN_RUNNING   ? &out->running
                   : run->status == RUN_PAUSED  ? &out->paused
                   : run->status == RUN_BLOCKED ? &out->blocked
@@ -260,12 +247,12 @@ memory_pending(struct store *s, const char *queues, int64_t due_until_us, struct
     EACH(db, INBOX, struct inbox_row, row)
     {
         struct run_row *run = db_run(db, row->run_no);
-        if (run && !run_has_ended(run->status) && db_is_listed(queues, run->queue))
+        if (run && !run_has_ended(run->status) && queue_in_list(queues, run->queue))
             count(&out->inbox);
     }
     EACH(db, DEAD, struct dead_row, dead)
     {
-        if (db_is_listed(queues, dead->queue))
+        if (queue_in_list(queues, dead->queue))
             count(&out->dead);
     }
     db_unlock(db);

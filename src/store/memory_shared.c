@@ -59,7 +59,7 @@ take_unowned(struct memory_db *db, int64_t worker, const char *queues, struct er
     EACH(db, PARTITIONS, struct partition, p)
     {
         struct partition row = *p;
-        if (row.owner || !db_is_listed(queues, row.queue))
+        if (row.owner || !queue_in_list(queues, row.queue))
             continue;
         row.owner = worker;
         TRY(db_put(db, PARTITIONS, &row, err));
@@ -147,7 +147,7 @@ take_census(struct memory_db *db, const struct worker_row *self, int64_t now_us,
     TRY(shared_census(db, now_us, a, &census.workers, &census.n_workers, err));
     EACH(db, PARTITIONS, struct partition, p)
     {
-        census.unowned += p->owner == 0 && db_is_listed(self->queues, p->queue);
+        census.unowned += p->owner == 0 && queue_in_list(self->queues, p->queue);
     }
     *out = census;
     return HF_OK;
@@ -179,7 +179,7 @@ shared_news(const struct memory_db *db, int64_t worker)
     EACH(db, PARTITIONS, struct partition, p)
     {
         bool is_mine = p->owner == worker;
-        bool is_free = p->owner == 0 && self && db_is_listed(self->queues, p->queue);
+        bool is_free = p->owner == 0 && self && queue_in_list(self->queues, p->queue);
         if ((is_mine || is_free) && p->moved > last)
             last = p->moved;
     }
@@ -243,12 +243,15 @@ release_tasks(struct memory_db *db, int64_t worker, int crashes, struct err *err
 static int
 part(struct memory_db *db, int64_t worker, int64_t heir, int64_t crashed_us, struct err *err)
 {
+    struct worker_row *row = heir ? db_find(db, WORKERS, &(struct worker_row){.id = heir}) : NULL;
+    const char        *queues = row ? row->queues : NULL;
+
     TRY(release_runs(db, worker, crashed_us != 0, err));
     TRY(release_tasks(db, worker, crashed_us != 0, err));
     EACH(db, PARTITIONS, struct partition, p)
     {
         if (p->owner == worker)
-            TRY(give(db, p, heir, crashed_us, err));
+            TRY(give(db, p, queue_in_list(queues, p->queue) ? heir : 0, crashed_us, err));
     }
     return db_drop(db, WORKERS, &(struct worker_row){.id = worker}, err);
 }

@@ -68,6 +68,7 @@ static const struct store_ops ops = {
     .cycle = postgres_cycle,
     .load = postgres_load,
     .load_tasks = postgres_load_tasks,
+    .sql_step = postgres_sql_step,
 };
 
 int

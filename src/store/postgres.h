@@ -31,7 +31,8 @@
  * postgres_pipeline: sending and reading. postgres_stmt: texts
  * and preparing. postgres_array: parameters. postgres_result: results. postgres_error: SQLSTATE to
  * codes. postgres_open, postgres_migrate: the schema. postgres_queue: names of queues.
- * postgres_submit: clients' writes. postgres_wait: hints and results.
+ * postgres_step, postgres_json: SQL steps. postgres_submit: clients' writes. postgres_wait: hints
+ * and results.
  */
 #ifndef STORE_POSTGRES_H
 #define STORE_POSTGRES_H
@@ -156,6 +157,7 @@ struct postgres {
     struct err          failed;      /* of the section that is being read; code 0: none */
     struct err          lost;        /* the connection is gone: what everything else says */
     char                sqlstate[6]; /* of the last error; "" if it was none of the server's */
+    char                said[360];   /* what the server said then */
     int     bad_item;    /* which of a statement's items the last error is about; -1: not said */
     int64_t patience_us; /* so long nothing may come from the server */
     struct pg_args scratch;
@@ -163,6 +165,8 @@ struct postgres {
     /* statements */
     char   *text[PG_STATEMENTS]; /* with the schema's name, NULL: the text as it is */
     uint8_t prepared[PG_STATEMENTS];
+
+    uint32_t step_epoch; /* of the connection that has the settings of the user's statements */
 
     /* who we are */
     int64_t worker;                /* whose connection this is; 0: a client's */
@@ -176,7 +180,7 @@ struct postgres {
     struct pg_hints    hints;
     int64_t            busy_until_us; /* steady clock: partition.busy_until stands until then, so
                                          nobody hints: wait returns after 5 ms */
-    int64_t nap_us;                   /* poll-only: the last wait was so long; 0 after any news */
+    int64_t nap_us; /* without hints: the last wait was so long; 0 after any news */
 };
 
 static inline struct postgres *
@@ -215,7 +219,10 @@ bool pg_in_doubt(const struct postgres *s); /* a commit was sent and not answere
 
 struct pg_args *pg_args(struct postgres *s);
 void            pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a);
-void            pg_sync(struct postgres *s);
+/* A statement of the user's, with parameters and results as text. id: what it is called. */
+void pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n,
+                  const char *const *values);
+void pg_sync(struct postgres *s);
 void pg_sync_write(struct postgres *s); /* for statements that commit by themselves: the loss of
                                            this section is HF_UNKNOWN */
 /* Sends the settings of a session, or of a transaction. */
@@ -266,6 +273,10 @@ size_t pg_get_ints(const struct postgres *s, int row, int col, int64_t *out, siz
 size_t pg_length(const struct postgres *s, int row, int col);
 /* One row with one number is what a section of one statement gave; fallback if no row. */
 int pg_one_int(struct postgres *s, int64_t fallback, int64_t *out, struct err *err);
+
+/* postgres_json.c. The current result, in text format, as a JSON array of objects. HF_TOO_BIG,
+ * HF_NOMEM. */
+int pg_rows_json(const struct postgres *s, struct buf *out, struct err *err);
 
 /* ---- postgres_stmt.c */
 
@@ -335,5 +346,7 @@ int postgres_wait(struct store *base, int wake_fd, int64_t deadline_us, struct e
 int postgres_wait_result(struct store *base, const char *id, const char *token, int64_t deadline_us,
                          struct arena *a, struct run_row *out, struct err *err);
 void postgres_tell_waiters(struct store *base);
+int  postgres_sql_step(struct store *base, struct sql_step *step, struct arena *a,
+                       const char **result, struct err *err);
 
 #endif

@@ -11,8 +11,10 @@
 #include "store/postgres_cycle.h"
 
 enum { TRIES = 5, PAUSE_US = 2000, FETCHES = 4 };
-enum { BUSY_GAP_US = 5000, BUSY_AFTER_US = 50000, BUSY_EVERY_US = 1000000, BUSY_FOR_US = 1500000 };
-enum { BUSY_WRITE_US = 100 };
+/* Load is so many rows read in such a time. The owner's own idea of how long it is busy must not
+ * end before the server's: it counts from the answer, and a little longer. */
+enum { LOAD_ROWS = 1000, LOAD_US = 250000 };
+enum { BUSY_EVERY_US = 1000000, BUSY_FOR_US = 1500000, BUSY_LONGER_US = 50000 };
 
 struct cycle {
     struct postgres  *s;
@@ -21,6 +23,7 @@ struct cycle {
     struct pg_writing writing;
     struct pg_fetch   fetch;
     bool              writes, told, failed; /* failed: the fetch alone */
+    bool              busy;                 /* the batch says so */
 };
 
 static struct pg_cursors *
@@ -43,21 +46,10 @@ say_busy(struct cycle *c)
     struct pg_cursors *all = c->fetch.all;
     int64_t            now_us = clock_steady_us();
 
-    if (now_us - all->last_us > BUSY_GAP_US) {
-        all->busy_since_us = now_us;
-        all->busy_writes = 0;
-    }
-    all->busy_writes += (int64_t)c->batch->n_writes;
-    int64_t us = now_us - all->busy_since_us;
-    if (us < BUSY_AFTER_US)
-        return;
-    bool loaded = us <= all->busy_writes * BUSY_WRITE_US;
-    all->busy_since_us = now_us;
-    all->busy_writes = 0;
-    if (!loaded || now_us - all->busy_at_us < BUSY_EVERY_US)
+    c->busy = all->loaded && now_us - all->busy_at_us >= BUSY_EVERY_US;
+    if (!c->busy)
         return;
     all->busy_at_us = now_us;
-    c->s->busy_until_us = now_us + BUSY_FOR_US;
     struct pg_args *a = pg_args(c->s);
     pg_put_int8(a, c->batch->worker);
     int id = pg_array(a, PG_INT2);
@@ -65,6 +57,23 @@ say_busy(struct cycle *c)
         pg_add_int2(a, id, c->fetch.cursors[i].partition);
     pg_put_int8(a, BUSY_FOR_US);
     pg_send(c->s, PG_fetch_busy, a);
+}
+
+/* Counts what comes, to tell load from a run now and then, which is served sooner by a hint. */
+static void
+count_load(struct postgres *s, struct pg_cursors *all, const struct rows *rows)
+{
+    int64_t now_us = clock_steady_us();
+    size_t  n = rows->n_runs + rows->n_tasks + rows->n_inbox;
+
+    all->load_rows += n;
+    if (n > 0)
+        s->nap_us = 0;
+    if (now_us - all->load_us < LOAD_US)
+        return;
+    all->loaded = all->load_rows >= LOAD_ROWS && now_us - all->load_us < 2 * LOAD_US;
+    all->load_rows = 0;
+    all->load_us = now_us;
 }
 
 static void
@@ -92,6 +101,30 @@ static bool
 makes_rows(const struct pg_writing *t)
 {
     return t->count[WRITE_START] || t->count[WRITE_TASK_NEW] || t->count[WRITE_INBOX];
+}
+
+static void
+due_at(struct cycle *c, int64_t no, int64_t us)
+{
+    struct pg_cursor *cursor = map_get(&c->fetch.all->of, row_partition(no));
+    if (cursor && us < cursor->next_due_us)
+        cursor->next_due_us = us;
+}
+
+/* What the batch has put off may come before all that the last read has seen; a partition that
+ * rests is not read meanwhile. */
+static void
+note_due(struct cycle *c)
+{
+    for (size_t i = 0; i < c->batch->n_writes; i++) {
+        const struct write *w = &c->batch->writes[i];
+        bool                run = w->kind == WRITE_RUN || w->kind == WRITE_RESTART;
+        bool                task = w->kind == WRITE_TASK || w->kind == WRITE_TASK_NEW;
+        if (run && !run_has_ended(w->run->status))
+            due_at(c, w->run->no, w->run->wake_us);
+        else if (task && w->task->run_at_us)
+            due_at(c, w->task->no, w->task->run_at_us);
+    }
 }
 
 static int
@@ -123,25 +156,6 @@ begin(struct cycle *c, struct err *err)
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }
 
-/* A time that a write has set is known without reading it. */
-static void
-note_due(struct pg_fetch *f, const struct write *w)
-{
-    int64_t no = 0, us = 0;
-    if (w->kind == WRITE_RUN) {
-        no = w->run->no;
-        us = w->run->wake_us;
-    } else if (w->kind == WRITE_TASK || w->kind == WRITE_TASK_NEW) {
-        no = w->task->no;
-        us = w->task->run_at_us;
-    }
-    if (us <= 0 || us == NEVER_US)
-        return;
-    struct pg_cursor *c = map_get(&f->all->of, row_partition(no));
-    if (c && us < c->next_due_us)
-        c->next_due_us = us;
-}
-
 /* Once: what the store cannot do now, the caller tries again. */
 static int
 attempt(struct cycle *c, struct err *err)
@@ -149,7 +163,7 @@ attempt(struct cycle *c, struct err *err)
     bool again = false;
     int  rc;
 
-    c->told = c->failed = false;
+    c->told = c->failed = c->busy = false;
     TRY(begin(c, err));
     if (c->writes)
         send_batch(c);
@@ -158,11 +172,12 @@ attempt(struct cycle *c, struct err *err)
         pg_rollback(c->s);
         return rc;
     }
+    if (c->writes)
+        note_due(c);
+    if (c->busy)
+        c->s->busy_until_us = clock_steady_us() + BUSY_FOR_US + BUSY_LONGER_US;
     if (c->told)
         pg_synced(c->s, NULL);
-    if (c->writes && (c->fetch.peek || c->fetch.n < c->fetch.n_cursors))
-        for (size_t i = 0; i < c->batch->n_writes; i++)
-            note_due(&c->fetch, &c->batch->writes[i]);
     rc = pg_fetch_results(&c->fetch, &again, err);
     for (int i = 0; rc == HF_OK && again && i < FETCHES; i++)
         rc = fetch_again(c, &again, err);
@@ -213,8 +228,8 @@ postgres_cycle(struct store *base, struct batch *batch, struct cursor *cursors, 
         rc = own.code = HF_STALE;
     if (rc == HF_REFUSED)
         rc = pg_find_refused(s, batch, a, &own);
-    if (c.writes)
-        c.fetch.all->last_us = clock_steady_us();
+    if (rc == HF_OK)
+        count_load(s, c.fetch.all, out);
     if (rc == HF_OK && c.failed)
         *out = (struct rows){.next_due_us = NEVER_US,
                              .now_us = out->now_us,

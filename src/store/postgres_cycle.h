@@ -94,8 +94,10 @@ struct pg_cursors {
     uint32_t            changes;           /* rows.partitions */
     bool                big;     /* payloads were left out: few rows, but whole ones, next time */
     int64_t             peek_us; /* a look takes so long */
-    int64_t             busy_at_us, last_us;
-    int64_t             busy_since_us, busy_writes; /* what is being counted */
+    int64_t             busy_at_us; /* steady clock: it was said that the owner looks by itself */
+    int64_t             load_us;    /* rows are counted since then */
+    size_t              load_rows;
+    bool                loaded;
 };
 
 /* The cursor of a partition, made if need be. NULL: memory is out. */

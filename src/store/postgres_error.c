@@ -84,6 +84,7 @@ pg_fail(struct postgres *s, const PGresult *result, const char *doing, struct er
     if (state == NULL)
         state = "";
     pg_one_line(text ? text : PQresultErrorMessage(result), line, sizeof(line));
+    memcpy(s->said, line, sizeof(line));
     memcpy(s->sqlstate, state, strnlen(state, sizeof(s->sqlstate) - 1));
     s->sqlstate[strnlen(state, sizeof(s->sqlstate) - 1)] = '\0';
     s->bad_item = -1;

@@ -11,7 +11,7 @@
 #include "store/postgres_cycle.h"
 
 enum { STREAM_ROWS = 16384, STREAM_ROWS_MIN = 64, BIG_ROWS = 16, BIG_BYTES = 4096 };
-enum { NAP_MAX_US = 1000000, NAP_BUSY_US = 5000 };
+enum { NAP_MAX_US = 1000000, NAP_BUSY_US = 5000, NAP_FEW_US = 1000, FEW = 16 };
 
 /* ---- what is read */
 
@@ -33,13 +33,14 @@ is_settled(struct pg_fetch *f, const struct pg_cursor *c, int64_t now_us)
 static bool
 is_resting(struct pg_fetch *f, const struct pg_cursor *c, int64_t steady_us)
 {
-    int64_t nap_us = c->empties < 10 ? (int64_t)1000 << c->empties : NAP_MAX_US;
+    int64_t nap_us = c->empties < 11 ? (int64_t)500 << c->empties : NAP_MAX_US;
+    int64_t most_us = f->s->busy_until_us <= steady_us ? NAP_MAX_US
+                      : f->n_cursors <= FEW            ? NAP_FEW_US
+                                                       : NAP_BUSY_US;
     if (f->s->listens && nap_us < 2 * f->all->peek_us)
         nap_us = 2 * f->all->peek_us;
-    if (nap_us > NAP_MAX_US)
-        nap_us = NAP_MAX_US;
-    if (nap_us > NAP_BUSY_US && f->s->busy_until_us > steady_us)
-        nap_us = NAP_BUSY_US;
+    if (nap_us > most_us)
+        nap_us = most_us;
     if (f->with_commit)
         nap_us /= 2;
     return (c->empties > 0 || f->s->listens) && steady_us < c->read_us + nap_us;

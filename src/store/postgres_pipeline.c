@@ -10,6 +10,7 @@
 
 enum expect { EXPECT_QUIET, EXPECT_RESULT, EXPECT_PREPARED, EXPECT_SYNC, EXPECT_DOUBTFUL_SYNC };
 enum { NOT_PREPARED, BEING_PREPARED, PREPARED };
+enum { NOTHINGS_MAX = 10 };
 
 struct pg_expected {
     uint8_t  kind; /* enum expect */
@@ -116,6 +117,17 @@ void
 pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a)
 {
     send_kind(s, id, a, EXPECT_RESULT);
+}
+
+void
+pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n, const char *const *values)
+{
+    if (s->lost.code)
+        return;
+    if (!PQsendQueryParams(s->conn, text, n, NULL, values, NULL, NULL, 0))
+        pg_lose_connection(s);
+    else if (expect(s, EXPECT_RESULT, id))
+        push(s, false);
 }
 
 void
@@ -272,17 +284,36 @@ note_result(struct postgres *s, const PGresult *result, const struct pg_expected
         s->prepared[e->id] = NOT_PREPARED;
 }
 
-/* The connection ended with an error. If the server said it instead of doing a statement, nothing
- * was committed; a crash of another backend says it at any time. */
+/*
+ * The connection ended with an error. If the server said it instead of doing a statement, or had
+ * refused one before, nothing was committed. Said instead of the answer to a commit, or behind that
+ * answer, it says nothing: the server ends connections right after a commit, too. And a crash of
+ * another backend says it at any time.
+ */
 static void
-lose_with(struct postgres *s, const struct pg_expected *e)
+lose_with(struct postgres *s, const struct pg_expected *e, bool refused)
 {
-    bool said = s->sqlstate[0] && strcmp(s->sqlstate, "57P02") != 0;
-    if (said && s->failed.code && e->kind < EXPECT_SYNC && s->lost.code == 0)
+    bool said = s->failed.code && s->sqlstate[0] && strcmp(s->sqlstate, "57P02") != 0;
+    bool before_commit = e->kind < EXPECT_SYNC && e->id != PG_commit;
+    if (said && (refused || before_commit) && s->lost.code == 0)
         s->lost = s->failed;
-    else if (!said)
+    else
         s->failed = (struct err){0};
     pg_lose_connection(s);
+}
+
+/* An answer of which there is nothing: the connection has ended, and libpq has put its last words
+ * elsewhere. Taken for an end it would pass for success. */
+static bool
+is_missing(struct postgres *s, int *nothings)
+{
+    if (PQstatus(s->conn) != CONNECTION_BAD && ++*nothings < NOTHINGS_MAX)
+        return false;
+    if (PQstatus(s->conn) == CONNECTION_BAD)
+        pg_lose_connection(s);
+    else
+        pg_lose(s, HF_UNAVAILABLE, "an answer of the server is missing");
+    return true;
 }
 
 /* Reads what is expected next. Its result is kept in s->result, if it is one to be looked at. */
@@ -291,6 +322,8 @@ take_next(struct postgres *s)
 {
     struct pg_expected e = s->expected[s->first];
     PGresult          *result;
+    bool               refused = s->failed.code != HF_OK, any = false;
+    int                nothings = 0;
 
     PQclear(s->result);
     s->result = NULL;
@@ -298,10 +331,13 @@ take_next(struct postgres *s)
         if (!receive(s, &result))
             return;
         if (result == NULL) {
-            if (e.kind < EXPECT_SYNC)
+            if (any && e.kind < EXPECT_SYNC)
                 break;
+            if (is_missing(s, &nothings))
+                return;
             continue;
         }
+        any = true;
         if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
             PQclear(result);
             break;
@@ -313,7 +349,7 @@ take_next(struct postgres *s)
         else
             PQclear(result);
         if (PQstatus(s->conn) == CONNECTION_BAD) {
-            lose_with(s, &e);
+            lose_with(s, &e, refused);
             return;
         }
     }

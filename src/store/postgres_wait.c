@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "store/postgres_read.h"
 
-enum { IDLE_US = 1000000, BUSY_US = 5000, NAP_MIN_US = 1000, WAITER_US = 10000000 };
+enum { IDLE_US = 1000000, BUSY_US = 5000, NAP_MIN_US = 500, WAITER_US = 10000000 };
 enum { LOOK_MIN_US = 50000, LOOK_MAX_US = 1000000, POLL_MIN_US = 1000, POLL_MAX_US = 250000 };
 
 /* ---- in */
@@ -219,12 +219,12 @@ postgres_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *
         s->hints.woken = false;
         return HF_OK;
     }
-    if (!s->listens || s->lost.code) {
+    bool busy = s->busy_until_us > now_us; /* nobody hints */
+    if (busy || !s->listens || s->lost.code) {
+        int64_t most = busy ? BUSY_US : IDLE_US;
         us = s->nap_us ? s->nap_us * 2 : NAP_MIN_US;
-        s->nap_us = us = us < IDLE_US ? us : IDLE_US;
+        s->nap_us = us = us < most ? us : most;
     }
-    if (s->busy_until_us > now_us && us > BUSY_US)
-        us = BUSY_US;
     int64_t until_us = deadline_us < now_us + us ? deadline_us : now_us + us;
     while (!woken && !s->hints.woken && clock_steady_us() < until_us)
         if (!pg_listen_until(s, wake_fd, until_us, &woken))

@@ -65,6 +65,7 @@ static const struct store_ops ops = {
     .cycle = sqlite_cycle,
     .load = sqlite_load,
     .load_tasks = sqlite_load_tasks,
+    .sql_step = sqlite_sql_step,
     .wait = sqlite_wait,
     .tell_waiters = sqlite_tell_waiters,
 };

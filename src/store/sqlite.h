@@ -5,7 +5,8 @@
  * sqlite_open: files, settings, migrations. sqlite_stmt: statements, transactions, errors.
  * sqlite_row: rows to structs. sqlite_queue: names of partitions. sqlite_lock, sqlite_owner:
  * ownership. sqlite_submit: clients' writes. sqlite_commit, sqlite_fetch: the cycle. sqlite_read,
- * sqlite_info: for people. sqlite_purge: retention. sqlite_wait: hints. sqlite_checkpoint: the log.
+ * sqlite_step, sqlite_json: SQL steps. sqlite_info: for people. sqlite_purge: retention.
+ * sqlite_wait: hints. sqlite_checkpoint: the log.
  */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/buf.h"
 #include "store/store.h"
 
 /* Named statements of sql/sqlite. */
@@ -90,6 +92,10 @@ struct sqlite {
     int64_t            waited_version;
     struct waiter      waiters[WAITERS_MAX];
     size_t             n_waiters;
+
+    /* SQL steps */
+    bool for_steps; /* the connection is set up for them */
+    bool in_step;   /* the user's statement is being prepared or run */
 
     /* fairness */
     int64_t others_version; /* data_version when others' writes were last looked for */
@@ -239,11 +245,17 @@ int  sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, 
                    struct err *err);
 int  sqlite_retain(struct store *base, const char *queue, int64_t retain_us, struct err *err);
 int  sqlite_purge(struct store *base, const struct purge *what, size_t *n, struct err *err);
+int sqlite_sql_step(struct store *base, struct sql_step *step, struct arena *a, const char **result,
+                    struct err *err);
 
 /* ---- parts of verbs */
 
 /* Fence, writes, commit; nothing for an empty batch. Sets batch->refused. */
 int sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err);
+int sqlite_write_history(struct sqlite *s, const struct history_row *row, struct err *err);
+/* Puts the row that the statement stands on. The number of a column that is no text; -1: none. */
+int    sqlite_row_json(sqlite3_stmt *q, struct buf *b);
+double sqlite_real(const char *text); /* of a number as JSON writes it, whatever the locale */
 /* Reads what is new for the cursors and moves them; on an error they stay. */
 int  sqlite_fetch(struct sqlite *s, struct cursor *cursors, size_t n, const struct room *room,
                   struct arena *a, struct rows *out, struct err *err);

@@ -22,10 +22,10 @@ done(struct writing *t, sqlite3_stmt *q, const char *doing, struct err *err)
     return rc == SQLITE_OK ? HF_OK : sqlite_fail(t->s, rc, doing, err);
 }
 
-static int
-write_history(struct writing *t, const struct history_row *h, struct err *err)
+int
+sqlite_write_history(struct sqlite *s, const struct history_row *h, struct err *err)
 {
-    sqlite3_stmt *q = sql_get(t->s, SQL_insert_history, err);
+    sqlite3_stmt *q = sql_get(s, SQL_insert_history, err);
     if (q == NULL)
         return err->code;
     bind_int(q, 1, h->run_no);
@@ -36,7 +36,7 @@ write_history(struct writing *t, const struct history_row *h, struct err *err)
     if (rc == SQLITE_CONSTRAINT_PRIMARYKEY)
         return err_set(err, HF_STALE, "history row %d of execution %d is there already", h->seq,
                        h->execution);
-    return rc == SQLITE_OK ? HF_OK : sqlite_fail(t->s, rc, "write history", err);
+    return rc == SQLITE_OK ? HF_OK : sqlite_fail(s, rc, "write history", err);
 }
 
 static int
@@ -264,7 +264,7 @@ write_one(struct writing *t, struct write *w, struct err *err)
 {
     switch ((enum write_kind)w->kind) {
     case WRITE_HISTORY:
-        return write_history(t, &w->history, err);
+        return sqlite_write_history(t->s, &w->history, err);
     case WRITE_RUN:
     case WRITE_RESTART:
         return write_run(t, w->run, w->kind == WRITE_RESTART, err);

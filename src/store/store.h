@@ -433,19 +433,31 @@ struct loaded {
     size_t              n_history;
 };
 
+/* A parameter of a statement. The text of a number is as it was given: no digit is lost. */
+enum sql_param_kind { SQL_NULL, SQL_TEXT, SQL_NUMBER, SQL_BOOL };
+
+struct sql_param {
+    int         kind;
+    const char *text; /* SQL_BOOL: "true" or "false" */
+};
+
 /*
  * A statement of the user's, on the store's own database, and the history row that records what it
  * gave, in one transaction under the fence: exactly once.
  */
 struct sql_step {
-    int64_t            worker, run_no;
-    int                execution, seq; /* of the history row */
-    const char        *statement;      /* one statement; $1, $2 ... */
-    const char *const *params;         /* NULL: null */
-    size_t             n_params;
-    /* Makes the history row's events from the result; called inside the transaction. */
-    int (*record)(void *arg, const char *result, const char **events, struct err *err);
+    int64_t                 worker, run_no;
+    int                     execution, seq; /* of the history row */
+    const char             *statement;      /* one statement; $1, $2 ... */
+    const struct sql_param *params;
+    size_t                  n_params;
+    const char             *params_json; /* the same, as it was given */
+    int64_t                 timeout_us;
+    /* Makes the history row's events from the result; called inside the transaction, perhaps more
+     * than once. Its error is that of the verb. */
+    int (*record)(void *arg, const char *result, const char **events, size_t *len, struct err *err);
     void *arg;
+    char  error_name[48]; /* out, with HF_FAILED: SQLSTATE, or SQLite's name of the code */
 };
 
 struct store;
@@ -546,11 +558,13 @@ struct store_ops {
 
     /*
      * Runs the step on a connection that is no lane's (a clone). *result is a JSON array of the
-     * rows, as objects; [] if the statement gives none. HF_FAILED: the statement failed, err says
-     * why, nothing was stored. HF_STALE. HF_UNKNOWN: it may have happened; read the run again.
+     * rows, as objects; [] if the statement gives none. What can be mended by trying again is tried
+     * again inside. HF_FAILED, HF_TIMEOUT: the statement's own, err says why, nothing was stored.
+     * HF_TOO_BIG: the result. HF_STALE: not the owner any more, or the run has gone on. HF_UNKNOWN:
+     * it may have happened; read the run again. HF_UNAVAILABLE. HF_INVALID: no SQL in this store.
      */
-    int (*sql_step)(struct store *s, const struct sql_step *step, struct arena *a,
-                    const char **result, struct err *err);
+    int (*sql_step)(struct store *s, struct sql_step *step, struct arena *a, const char **result,
+                    struct err *err);
 
     /* Blocks until there may be something to fetch, wake_fd (or -1) is readable, or the deadline
      * (steady clock, us). What it learns of, the next fetch reads, also a patient one. */
@@ -580,6 +594,10 @@ int store_open(const char *url, const struct clock *clock, struct store **out, s
 int
 sqlite_store_open(const char *path, const struct clock *clock, struct store **out, struct err *err);
 int memory_store_open(const struct clock *clock, struct store **out, struct err *err);
+/* Tests: fn answers statements in place of a database, inside the transaction that stores the
+ * history row. HF_OK and the rows, or HF_FAILED with the name of the error as *result. */
+typedef int (*memory_sql_fn)(void *arg, const struct sql_step *step, const char **result);
+int memory_store_answer_sql(struct store *s, memory_sql_fn fn, void *arg, struct err *err);
 
 enum migrate_mode {
     MIGRATE_RUN, /* brings the schema up to date, once, whoever else does the same; out: a line for

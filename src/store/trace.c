@@ -146,7 +146,7 @@ TRACED(purge, (struct store * s, const struct purge *what, size_t *n, struct err
        "queue=%s before=%" PRId64 " rows=%zu", text(what->queue), what->ended_before,
        rc == HF_OK ? *n : 0)
 TRACED(sql_step,
-       (struct store * s, const struct sql_step *step, struct arena *a, const char **result,
+       (struct store * s, struct sql_step *step, struct arena *a, const char **result,
         struct err *err),
        (step, a, result), "run=%" PRId64 " seq=%d", step->run_no, step->seq)
 TRACED(cycle,

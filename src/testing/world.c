@@ -12,6 +12,9 @@ struct test_world {
     struct lane   lane;
     struct buf    handlers;
     bool          working; /* the lane is there */
+
+    hf_test_sql_fn answer_sql;
+    void          *answer_arg;
 };
 
 enum { ROUNDS_MAX = 1000000 };
@@ -169,6 +172,27 @@ hf_test_fake(hf *h, const char *task, const char *output, const char *error_name
         handler->fake_error = arena_strdup(&h->registry.arena, error_name);
         if ((output && !handler->fake_output) || (error_name && !handler->fake_error))
             rc = err_nomem(&err);
+    }
+    return rc ? handle_fail(h, &err) : HF_OK;
+}
+
+static int
+answer_sql(void *arg, const struct sql_step *step, const char **answer)
+{
+    struct test_world *w = arg;
+    return w->answer_sql(w->answer_arg, step->statement, step->params_json, answer);
+}
+
+int
+hf_test_sql(hf *h, hf_test_sql_fn fn, void *arg)
+{
+    struct err err = {0};
+    int        rc = check_handle(h, &err);
+
+    if (rc == HF_OK) {
+        h->test->answer_sql = fn;
+        h->test->answer_arg = arg;
+        rc = memory_store_answer_sql(h->store, fn ? answer_sql : NULL, h->test, &err);
     }
     return rc ? handle_fail(h, &err) : HF_OK;
 }

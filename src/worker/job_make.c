@@ -119,6 +119,14 @@ encode_opts(struct job *job, const hf_opt *opt, struct err *err)
     return rc;
 }
 
+/* Where its row would go; NULL: with its run, as it does in the run's own queue. */
+static const char *
+queue_of(const struct run *r, const struct call *c)
+{
+    const char *queue = c->opt ? c->opt->queue : NULL;
+    return queue && r->row.queue && strcmp(queue, r->row.queue) == 0 ? NULL : queue;
+}
+
 int
 job_from_call(struct lane *l, struct live *live, struct call *c, struct job **out, struct err *err)
 {
@@ -130,7 +138,7 @@ job_from_call(struct lane *l, struct live *live, struct call *c, struct job **ou
     struct task_row row = {
         .name = c->name,
         .payload = c->input,
-        .queue = c->opt ? c->opt->queue : NULL,
+        .queue = queue_of(r, c),
         .run_no = r->row.no,
         .execution = r->row.execution,
         .ref = ref,

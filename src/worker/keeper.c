@@ -41,7 +41,7 @@ static void
 publish(struct keeper *k, struct view *v)
 {
     struct view *unseen = atomic_exchange(&k->fresh, NULL);
-    if (unseen) {
+    if (unseen && unseen->worker == v->worker) {
         v->took_over = v->took_over || unseen->took_over;
         v->stale = v->stale || unseen->stale;
     }
@@ -113,6 +113,7 @@ look(struct keeper *k)
     if (worker != k->served || now > k->asked_us + k->lease_us)
         k->steady_us = now;
     k->served = worker;
+    v->worker = worker;
     v->asked_us = now;
     int rc = k->store->ops->renew(k->store, worker, free_slots, &v->arena, &v->census, &err);
     if (rc == HF_STALE) {

@@ -16,6 +16,7 @@ struct keeper;
 
 struct view {
     struct census census;
+    int64_t       worker;    /* whom it is for: an answer may come when there is another already */
     int64_t       asked_us;  /* steady clock, before the store was asked */
     bool          took_over; /* partitions are ours now that the lane does not know */
     bool          stale;     /* the lease is lost: join anew */

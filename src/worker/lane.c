@@ -5,6 +5,31 @@
 
 #include "base/mem.h"
 
+/* With inline slots the lane's connection is idle then. */
+static int
+clone_store(void *arg, struct store **out, struct err *err)
+{
+    struct lane *l = arg;
+    return l->store->ops->clone(l->store, out, err);
+}
+
+/* For slots: timers are set by the time of the store, whatever the clock of this machine says. */
+static int64_t
+server_time(void *arg)
+{
+    struct pool *p = arg;
+    return clock_steady_us() + atomic_load(&p->store_ahead_us);
+}
+
+void
+lane_note_now(struct lane *l, int64_t now_us)
+{
+    l->now_us = now_us;
+    l->now_at_us = clock_steady_us();
+    if (l->pool)
+        atomic_store(&l->pool->store_ahead_us, now_us - l->now_at_us);
+}
+
 int
 lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
           const struct lane_opt *opt, struct err *err)
@@ -20,14 +45,28 @@ lane_open(struct lane *l, struct store *store, struct registry *registry, const 
     };
     l->ready_end = &l->ready;
     l->dirty_end = &l->dirty;
-    TRY(store->ops->now(store, &l->now_us, err));
-    l->now_at_us = clock_steady_us();
+    sql_conn_init(&l->sql, clone_store, l);
+    int64_t now_us;
+    TRY(store->ops->now(store, &now_us, err));
+    lane_note_now(l, now_us);
     if (opt->inline_slots)
         return HF_OK;
     TRY(pool_open(opt->slots, lane_execute_turn, &l->pool, err));
+    atomic_store(&l->pool->store_ahead_us, l->now_us - l->now_at_us);
     l->pool->clock = store->clock;
+    if (store->shared && store->clock.now_us == NULL)
+        l->pool->clock = (struct clock){.now_us = server_time, .arg = l->pool};
     l->pool->log = log;
+    l->pool->sql = &l->sql;
+    l->sql.stopping = &l->pool->quiesce;
     return HF_OK;
+}
+
+void
+lane_set_sql(struct lane *l, sql_open_fn open, void *arg)
+{
+    l->sql.open = open;
+    l->sql.arg = arg;
 }
 
 void
@@ -40,8 +79,8 @@ lane_close(struct lane *l, int64_t deadline_us)
         return; /* handlers still use what is theirs: the process is about to end */
     for (struct job *job; (job = job_list_take(&l->abandoned));)
         job_free(job);
-    if (l->pool)
-        l->pool = NULL;
+    l->pool = NULL;
+    sql_conn_release(&l->sql);
     lane_drop_all(l, false);
     struct live *live;
     for (size_t at = 0; (live = map_next(&l->lives, &at)); at = 0) {

@@ -23,6 +23,7 @@
 #include "base/map.h"
 #include "core/turn.h"
 #include "worker/pool.h"
+#include "worker/sql_conn.h"
 
 struct lane_opt {
     const char *queues;
@@ -71,12 +72,15 @@ struct live {
     struct run             run;
     const struct workflow *workflow;
     int                    place;
+    int64_t                worker; /* who the lane was when it gave the run to a slot */
     bool                   wants_turn, wants_step, dirty, listed_ready, ended, forget;
     struct old_run        *old_runs;
     struct job            *recorded; /* results that the next commit stores; linked by next */
     bool                   reload;   /* with forget: read it again soon */
-    bool            doomed;  /* memory is in doubt: forgotten when it comes back from its slot */
+    _Atomic bool doomed;     /* memory is in doubt: a slot that has not begun its turn does not,
+                                and it is forgotten when it comes back */
     bool            restart; /* WRITE_RESTART is due */
+    bool            held;    /* tests: its inline slot has not begun its turn */
     int             stored_status;
     int64_t         stored_wake_us;
     bool            stored_claimed;
@@ -107,7 +111,9 @@ struct part {
     int64_t              since_us; /* steady clock: it is ours since then */
     bool                 parting;  /* it is about to be handed over: nothing begins in it */
     bool                 going;    /* ... by the batch under way */
-    int64_t              to;       /* to this worker */
+    bool                 unread;   /* memory was dropped: claims of ours may be there that nobody
+                                      knows of, so it is read before it goes */
+    int64_t to;                    /* to this worker */
 };
 
 /* Work that this program has no handler for. */
@@ -129,6 +135,7 @@ struct lane {
     const struct log *log;
     struct lane_opt   opt;
     struct pool      *pool; /* NULL with inline slots */
+    struct sql_conn   sql;
     int64_t           worker;
     const char       *handlers; /* of the last acquire */
     struct part      *parts;    /* owned, by id */
@@ -189,8 +196,8 @@ struct lane {
     uint32_t partitions_now; /* in the store, as the last fetch said */
     bool (*stop_wanted)(void *arg); /* asked while the store is not available */
     void *stop_arg;
-    bool (*hold)(
-        void *arg); /* tests, with inline slots: what is done stays with its slot a while */
+    /* Tests, with inline slots: whether what a slot has stays there, begun or not. */
+    bool (*hold)(void *arg, bool begun);
     void  *hold_arg;
     size_t ended_in_batch;
     /* counters, for tests and the log */
@@ -206,6 +213,8 @@ struct lane {
 
 int lane_open(struct lane *l, struct store *store, struct registry *registry, const struct log *log,
               const struct lane_opt *opt, struct err *err);
+/* How slots get a connection for SQL steps; a clone of the lane's if this is not called. */
+void lane_set_sql(struct lane *l, sql_open_fn open, void *arg);
 void lane_close(struct lane *l, int64_t deadline_us); /* forgets all; the store stays open */
 
 /* Takes or refreshes ownership. HF_OWNED, HF_STALE. */
@@ -217,7 +226,8 @@ int lane_rejoin(struct lane *l, const char *handlers, struct err *err);
 void lane_part_with(struct lane *l, int32_t partition, int64_t to);
 
 /* One round. *idle: nothing was done and nothing can be done before the store or a slot says so. */
-int lane_round(struct lane *l, bool *idle, struct err *err);
+int  lane_round(struct lane *l, bool *idle, struct err *err);
+void lane_note_now(struct lane *l, int64_t now_us); /* what the store's clock has just said */
 /* When something has to be done without being told (steady clock). */
 int64_t lane_deadline_us(const struct lane *l);
 bool    lane_is_quiet(const struct lane *l); /* nothing is with slots or waits for a commit */
@@ -235,8 +245,10 @@ lane_owns(const struct lane *l, int64_t no)
 struct part *lane_part(const struct lane *l, int64_t no); /* NULL: not ours */
 bool         lane_is_parting(const struct lane *l, int64_t no);
 bool         lane_is_careful(const struct lane *l, int64_t no);
-void         lane_reset_cursors(struct lane *l);
+void         lane_reset_cursors(struct lane *l); /* all is read again */
+bool         lane_is_unread(const struct lane *l);
 void         lane_lose_part(struct lane *l, int32_t partition);
+int64_t      write_row(const struct write *w); /* that it changes; 0: it only inserts */
 /* The partitions that the batch under way changes rows in, for the fence. */
 int lane_touch(struct lane *l, struct err *err);
 
@@ -244,6 +256,10 @@ int lane_touch(struct lane *l, struct err *err);
 int  lane_prepare_parting(struct lane *l, struct err *err); /* at the beginning of a batch */
 int  lane_add_parting(struct lane *l, struct err *err);     /* at its end */
 void lane_parted(struct lane *l);                           /* stored: forgets what was there */
+/* The lease was lost: what has not begun must not, and rows are their new owners'. */
+void lane_disown_jobs(struct lane *l);
+/* Its row or its run belongs to another: the run is told by messages. */
+void job_make_far(struct lane *l, struct job *job);
 
 /* lane_far.c: rows and runs of others */
 /* How a job has ended, for the owner of its row or of its run. */
@@ -254,7 +270,15 @@ int lane_take_far(struct lane *l, const struct inbox_row *row, struct err *err);
 int
 live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err);
 int lane_watch_held(struct lane *l, struct err *err);
+/* The number of a row that we hold for a called task, if there is one. */
+int lane_find_held(struct lane *l, struct job *job, struct err *err);
 int lane_read_inbox(struct lane *l, int64_t no, struct err *err); /* it goes with the next commit */
+
+static inline bool
+lane_holds(struct lane *l, bool begun)
+{
+    return l->hold && l->hold(l->hold_arg, begun);
+}
 
 /* lane_live.c: runs in memory */
 int  live_add(struct lane *l, const struct run_row *row, struct live **out, struct err *err);
@@ -281,6 +305,8 @@ int  live_take_due(struct lane *l, struct live *live, struct err *err);
 void live_forget_arrivals(struct lane *l, struct live *live);
 /* Reads a run again that was with a slot when memory came into doubt. */
 int lane_replace_doomed(struct lane *l, struct live *doomed, struct err *err);
+/* Reads one run again, with nothing of it stored: the rest of memory is not in doubt. */
+int lane_read_again(struct lane *l, struct live *live, struct err *err);
 /* The row of a job was to be made in the next commit, and is not needed now. */
 void live_unmake_row(struct live *live, struct job *job);
 
@@ -319,6 +345,8 @@ int job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed,
 /* The same, or a change of its row; the job is to be forgotten and read again when it is due. */
 int job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
                      struct err *err);
+/* The row that the next commit makes of it is for whoever reads it; the job may go. */
+int job_leave_its_row(struct live *live, struct job *job, struct err *err);
 /* Store time of the next attempt after one that failed; 0: that was the last. */
 int64_t job_retry_at_us(const struct lane *l, const struct job *job);
 /* The next one that is back from a slot; NULL: none. */

@@ -83,10 +83,19 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
     struct run  *r = &live->run;
     struct call *c = job->execution == r->row.execution ? run_find(r, job->row.ref) : NULL;
     bool         wanted = c && !c->closed && !live->ended;
+    bool         failed = job->code == HF_FAILED || job->code == HF_TIMEOUT;
 
+    /* From before another owner made a row of it: a failure is that row's to tell. */
+    if (wanted && c->sent && job->row.no == 0 && !job->to_row && failed)
+        wanted = false;
     if (c && c->job == job) {
         c->job = NULL;
         live->jobs--;
+    }
+    if (job->to_row && job->released) { /* given up: the row is for whoever reads it */
+        int rc = job_leave_its_row(live, job, err);
+        lane_forget_job(l, job);
+        return rc;
     }
     if (job->to_row)
         live_unmake_row(live, job);
@@ -94,7 +103,7 @@ take_job(struct lane *l, struct live *live, struct job *job, struct err *err)
     int code = job->code;
     if (wanted && code == HF_FAILED && c->settled && c->code == HF_CANCELLED)
         code = HF_CANCELLED;
-    bool    failed = code == HF_FAILED || code == HF_TIMEOUT;
+    failed = code == HF_FAILED || code == HF_TIMEOUT;
     int64_t again_us = wanted && failed ? job_retry_at_us(l, job) : 0;
     int     rc = HF_OK;
     if (again_us) {
@@ -388,6 +397,8 @@ live_forget_arrivals(struct lane *l, struct live *live)
 {
     for (struct arrival *a = live->arrivals, *next; a; a = next) {
         next = a->next;
+        if (a->job && a->job->to_row)
+            live_unmake_row(live, a->job);
         if (a->job)
             lane_forget_job(l, a->job);
         else if (a->kind == ARRIVE_INBOX)
@@ -397,6 +408,38 @@ live_forget_arrivals(struct lane *l, struct live *live)
     }
     live->arrivals = NULL;
     live->arrivals_end = &live->arrivals;
+}
+
+/* Rows of called tasks that have no slot yet: the fetch has passed them, and they are not read
+ * again. */
+static int
+keep_rows(struct lane *l, struct live *live, struct err *err)
+{
+    struct job_list *queued[] = {&l->waiting, &l->suspects, &l->to_claim};
+    int              rc = HF_OK;
+
+    for (size_t i = 0; i < sizeof(queued) / sizeof(queued[0]); i++)
+        for (struct job *job = queued[i]->head, *next; job && rc == HF_OK; job = next) {
+            next = job->next;
+            if (job->run_no != live->run.row.no || job->call == NULL || job->row.no == 0)
+                continue;
+            job_list_remove(queued[i], job);
+            if (l->suspect == job)
+                l->suspect = NULL;
+            job->call = NULL;
+            live->jobs--;
+            if ((rc = keep(live, ARRIVE_ROW, NULL, job, err)))
+                lane_forget_job(l, job);
+        }
+    return rc;
+}
+
+int
+lane_read_again(struct lane *l, struct live *live, struct err *err)
+{
+    int rc = keep_rows(l, live, err);
+    int rc2 = lane_replace_doomed(l, live, err);
+    return rc ? rc : rc2;
 }
 
 /* What came for a run of which memory was in doubt came after that, and is true. */

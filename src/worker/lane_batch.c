@@ -199,6 +199,16 @@ set_state(struct live *live)
     r->row.status = busy ? RUN_RUNNING : RUN_WAITING;
 }
 
+/* The run may have been with its slot since the time was chosen: what is due has been read up to
+ * now_us, and nothing is stored behind that. */
+static void
+keep_ahead(const struct lane *l, const struct write *w)
+{
+    bool is_task = w->kind == WRITE_TASK || w->kind == WRITE_TASK_NEW;
+    if (is_task && w->task->run_at_us && w->task->run_at_us <= l->now_us)
+        w->task->run_at_us = l->now_us + 1;
+}
+
 static int
 add_live(struct lane *l, struct live *live, struct err *err)
 {
@@ -222,6 +232,7 @@ add_live(struct lane *l, struct live *live, struct err *err)
         uint32_t unit = w->unit;
         *w = x->write;
         w->unit = unit;
+        keep_ahead(l, w);
     }
     TRY(add_history(l, &live->run, err));
     if (row_changed(live)) {

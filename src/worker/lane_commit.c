@@ -227,28 +227,33 @@ back_off(struct lane *l, const struct err *err)
 }
 
 /* Nothing new is read in partitions that are about to go. */
+static bool
+is_read(const struct part *part)
+{
+    return !part->parting || part->unread;
+}
+
 static int
 store_cycle(struct lane *l, struct batch *batch, struct rows *rows, struct err *err)
 {
-    const struct store_ops *ops = l->store->ops;
-    struct room             room = lane_room(l);
-    size_t                  n = 0;
+    struct room    room = lane_room(l);
+    struct cursor *staying;
+    size_t         n = 0;
 
     arena_reset(&l->rows_arena);
-    if (l->n_parting == 0)
-        return ops->cycle(l->store, batch, l->cursors, l->n_parts, &room, &l->rows_arena, rows,
-                          err);
-    struct cursor *staying = arena_alloc(&l->rows_arena, l->n_parts * sizeof(*staying));
+    staying = arena_alloc(&l->rows_arena, (l->n_parts + 1) * sizeof(*staying));
     if (staying == NULL)
         return err_nomem(err);
     for (size_t i = 0; i < l->n_parts; i++)
-        if (!l->parts[i].parting)
+        if (is_read(&l->parts[i]))
             staying[n++] = l->cursors[i];
-    int rc = ops->cycle(l->store, batch, staying, n, &room, &l->rows_arena, rows, err);
+    int rc = l->store->ops->cycle(l->store, batch, staying, n, &room, &l->rows_arena, rows, err);
     n = 0;
     for (size_t i = 0; i < l->n_parts; i++)
-        if (!l->parts[i].parting)
+        if (is_read(&l->parts[i])) {
             l->cursors[i] = staying[n++];
+            l->parts[i].unread = l->parts[i].unread && (rc != HF_OK || rows->more);
+        }
     return rc;
 }
 
@@ -283,7 +288,7 @@ lane_commit(struct lane *l, bool *did, struct err *err)
     if (l->n_units == 0) /* else the last batch is still to be stored */
         TRY(lane_build(l, err));
     bool fetch = l->fetch_wanted || (l->more && (room.tasks > 0 || room.runs > 0)) ||
-                 l->next_due_us <= lane_now_us(l);
+                 l->next_due_us <= lane_now_us(l) || lane_is_unread(l);
     if (l->n_writes == 0 && !fetch) {
         bool any = l->n_units > 0;
         *did = *did || any;
@@ -296,8 +301,7 @@ lane_commit(struct lane *l, bool *did, struct err *err)
     l->fetch_wanted = false;
     l->more = rows.more;
     if (rows.now_us) {
-        l->now_us = rows.now_us;
-        l->now_at_us = clock_steady_us();
+        lane_note_now(l, rows.now_us);
         l->next_due_us = rows.next_due_us;
     }
     TRY(after_commit(l, err));

@@ -121,6 +121,14 @@ settle(struct lane *l, struct job *job, struct err *err)
     return HF_OK;
 }
 
+/* Who has left holds nothing, but what it said before is how the attempt has ended. */
+static bool
+is_from_holder(const struct task_row *task, const struct inbox_row *row)
+{
+    bool has_left = task->claimed && task->holder == 0 && task->attempt + 1 == row->attempt;
+    return task->no && (task->holder == row->sender || has_left);
+}
+
 /* A worker to which we do not belong has ended a task of ours that it had claimed. */
 static int
 take_finished(struct lane *l, const struct inbox_row *row, const struct task_row *task,
@@ -128,7 +136,7 @@ take_finished(struct lane *l, const struct inbox_row *row, const struct task_row
 {
     struct job *job;
 
-    if (task->no == 0 || task->holder != row->sender || map_get(&l->rows, task->no))
+    if (!is_from_holder(task, row) || map_get(&l->rows, task->no))
         return lane_read_inbox(l, row->no, err); /* it was another's by then */
     TRY(job_from_message(l, task, row, &job, err));
     job->released = row->aux == NOT_BEGUN;
@@ -213,23 +221,48 @@ stop_row(struct lane *l, struct live *live, struct call *c, const struct task_ro
     return awaited ? live_call_cancelled(l, live, c, err) : HF_OK;
 }
 
+/* The row of a call, by its run and ref. *found: {0} if there is none; texts in the arena. */
+static int
+find_row(struct lane *l, int64_t run_no, int execution, const char *ref, struct arena *a,
+         struct task_row *found, struct err *err)
+{
+    struct task_filter f = {.run_no = run_no, .limit = ROWS_OF_A_RUN};
+    struct task_row   *rows = NULL;
+    size_t             n = 0;
+
+    *found = (struct task_row){0};
+    TRY(l->store->ops->task_list(l->store, &f, a, &rows, &n, err));
+    for (size_t i = 0; i < n && found->no == 0; i++)
+        if (rows[i].execution == execution && strcmp(rows[i].ref, ref) == 0)
+            *found = rows[i];
+    return HF_OK;
+}
+
+int
+lane_find_held(struct lane *l, struct job *job, struct err *err)
+{
+    struct arena    a = {0};
+    struct task_row row;
+
+    int rc = find_row(l, job->run_no, job->execution, job->row.ref, &a, &row, err);
+    if (rc == HF_OK && row.no && row.holder == l->worker)
+        job->row.no = row.no;
+    arena_release(&a);
+    return rc;
+}
+
 int
 live_stop_sent(struct lane *l, struct live *live, struct call *c, bool awaited, struct err *err)
 {
-    struct arena       a = {0};
-    struct task_filter f = {.run_no = live->run.row.no, .limit = ROWS_OF_A_RUN};
-    struct task_row   *rows = NULL, *found = NULL;
-    size_t             n = 0;
-    const char        *ref = call_ref(c, &live->run.arena);
+    struct arena    a = {0};
+    struct task_row row;
+    const char     *ref = call_ref(c, &live->run.arena);
 
     if (ref == NULL)
         return err_nomem(err);
-    int rc = l->store->ops->task_list(l->store, &f, &a, &rows, &n, err);
-    for (size_t i = 0; rc == HF_OK && i < n && found == NULL; i++)
-        if (rows[i].execution == live->run.row.execution && strcmp(rows[i].ref, ref) == 0)
-            found = &rows[i];
-    if (rc == HF_OK && found)
-        rc = stop_row(l, live, c, found, awaited, err);
+    int rc = find_row(l, live->run.row.no, live->run.row.execution, ref, &a, &row, err);
+    if (rc == HF_OK && row.no)
+        rc = stop_row(l, live, c, &row, awaited, err);
     else if (rc == HF_OK && awaited)
         rc = live_call_cancelled(l, live, c, err);
     arena_release(&a);

@@ -19,14 +19,14 @@ lane_room(const struct lane *l)
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
     size_t share = l->n_parts > 1 ? 2 * PAGE / l->n_parts + 1 : PAGE; /* of each partition */
     size_t runs_share = l->n_parts > 1 ? 2 * RUNS_PAGE / l->n_parts + 1 : RUNS_PAGE;
-    if (l->stopping)
+    if (l->stopping && !lane_is_unread(l))
         return (struct room){.patient = true};
     if (l->job_bytes + l->live_bytes > BYTES_MAX)
         runs = tasks = 0;
     return (struct room){.runs = runs < runs_share ? runs : runs_share,
                          .tasks = tasks < share ? tasks : share,
                          .inbox = PAGE,
-                         .patient = true};
+                         .patient = !lane_is_unread(l)};
 }
 
 /* ---- runs ---- */
@@ -204,6 +204,17 @@ lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *e
     return HF_OK;
 }
 
+/* Whether the run is about to change or delete the row: a message said that the attempt has ended,
+ * and that is not stored yet. */
+static bool
+is_changing(const struct live *live, int64_t row_no)
+{
+    for (const struct extra *x = live ? live->extras : NULL; x; x = x->next)
+        if (write_row(&x->write) == row_no)
+            return true;
+    return false;
+}
+
 /* The row of a called task. Without its run (it has ended) the row is only to be deleted; if the
  * run is another worker's, that one is told of the end. */
 static int
@@ -212,6 +223,8 @@ take_called(struct lane *l, const struct task_row *row, struct err *err)
     struct live *live = map_get(&l->lives, row->run_no);
     struct job  *job;
 
+    if (is_changing(live, row->no))
+        return HF_OK;
     if (registry_find_handler(l->registry, row->name) == NULL) {
         lane_note_no_worker(l, row->no, "task", row->name, 0);
         return HF_OK;
@@ -355,25 +368,31 @@ drop_list(struct lane *l, struct job_list *list)
 }
 
 /* Results that may or may not be stored: they come back as from a slot, for the run as it is read
- * again. One that is stored already is late, and ignored. */
+ * again. One that is stored already is late, and ignored. Those that no slot has made (a message, a
+ * row that says that it must not begin) are read again. */
 static void
 offer_again(struct lane *l, struct live *live)
 {
     while (live->recorded) {
         struct job *job = live->recorded;
         live->recorded = job->next;
+        if (atomic_load(&job->begun_us) == 0) {
+            lane_forget_job(l, job);
+            continue;
+        }
         l->n_orphans++;
         job_list_put(&l->handed, job);
         stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
     }
 }
 
-/* Standalone tasks of a batch that may or may not be stored: those that were not are run again. */
+/* Standalone tasks of a batch that may or may not be stored: those that were not are run again.
+ * Those that go on are in a list of their own. */
 static void
 drop_units(struct lane *l)
 {
     for (size_t i = 0; i < l->n_units; i++)
-        if (l->units[i].job)
+        if (l->units[i].job && !l->units[i].keeps)
             lane_forget_job(l, l->units[i].job);
     l->n_units = l->n_writes = 0;
 }
@@ -402,6 +421,7 @@ lane_drop_all(struct lane *l, bool keep)
             offer_again(l, live);
         if (live->place != LIVE_IDLE) {
             live->doomed = true;
+            live_give_up_rows(l, live); /* its jobs may go before it does */
             continue;
         }
         live_drop(l, live);

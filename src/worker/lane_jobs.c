@@ -39,6 +39,34 @@ lane_queue_job(struct lane *l, struct job *job)
         job_list_put(&l->waiting, job);
 }
 
+/* As a slot does it (pool.c). */
+static void
+execute_inline(struct lane *l, struct job *job)
+{
+    int64_t waits = 0;
+
+    if (atomic_load(&job->cancelled) || l->stopping ||
+        !atomic_compare_exchange_strong(&job->begun_us, &waits, clock_steady_us())) {
+        job->code = HF_CANCELLED;
+        return;
+    }
+    job->handler->count++;
+    job_execute(job, &l->turn_arena);
+}
+
+/* Whether an inline slot still has it. A job without handed_us has never been with one. */
+static bool
+is_held(struct lane *l, struct job *job)
+{
+    if (l->pool == NULL && job->handed_us && atomic_load(&job->begun_us) == 0 &&
+        job->code == HF_OK) {
+        if (lane_holds(l, false))
+            return true;
+        execute_inline(l, job);
+    }
+    return lane_holds(l, true);
+}
+
 static bool
 hand_over(struct lane *l, struct job *job)
 {
@@ -48,9 +76,8 @@ hand_over(struct lane *l, struct job *job)
     job_clear_result(job);
     job->handed_us = now;
     if (l->pool == NULL) {
-        job->handler->count++;
-        atomic_store(&job->begun_us, now);
-        job_execute(job, &l->turn_arena);
+        if (!lane_holds(l, false))
+            execute_inline(l, job);
         stack_push(&l->own_jobs, &job->node);
     }
     job_list_put(&l->handed, job); /* before a slot can give it back */
@@ -80,8 +107,12 @@ lane_hand_jobs(struct lane *l, bool *did)
         *did = true;
     }
     bool any = false;
-    while (l->waiting.head) {
+    for (size_t n = l->waiting.count; n > 0; n--) {
         struct job *job = job_list_take(&l->waiting);
+        if (lane_is_parting(l, job->row.no ? job->row.no : job->run_no)) {
+            job_list_put(&l->waiting, job);
+            continue;
+        }
         if (!hand_over(l, job)) {
             job_list_put_first(&l->waiting, job);
             break;
@@ -125,16 +156,15 @@ job_to_row(struct lane *l, struct live *live, struct job *job, bool claimed, str
     return HF_OK;
 }
 
-int
-job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
-                 struct err *err)
+/* A copy of its row in the run's arena, for the job is about to go. */
+static struct task_row *
+copy_row(struct live *live, const struct job *job, int64_t run_at_us)
 {
     struct arena    *a = &live->run.arena;
-    struct extra    *x = row_extra(l, live, job, err);
-    struct task_row *row = x ? arena_alloc(a, sizeof(*row)) : NULL;
+    struct task_row *row = arena_alloc(a, sizeof(*row));
 
     if (row == NULL)
-        return err_nomem(err);
+        return NULL;
     *row = job->row;
     row->claimed = false;
     row->run_at_us = run_at_us;
@@ -146,10 +176,37 @@ job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run
     row->ref = arena_strdup(a, job->row.ref);
     row->error_name = arena_strdup(a, job->error_name);
     row->error_message = arena_strdup(a, job->error_message);
-    if (row->name == NULL || row->ref == NULL || (job->row.payload && row->payload == NULL) ||
-        (job->row.opts && row->opts == NULL))
+    bool whole = row->name && row->ref && (row->payload || job->row.payload == NULL) &&
+                 (row->opts || job->row.opts == NULL);
+    return whole ? row : NULL;
+}
+
+int
+job_leave_as_row(struct lane *l, struct live *live, struct job *job, int64_t run_at_us,
+                 struct err *err)
+{
+    struct extra    *x = row_extra(l, live, job, err);
+    struct task_row *row = x ? copy_row(live, job, run_at_us) : NULL;
+
+    if (row == NULL)
         return err_nomem(err);
     x->write.task = row;
+    return HF_OK;
+}
+
+int
+job_leave_its_row(struct live *live, struct job *job, struct err *err)
+{
+    struct task_row *row = copy_row(live, job, 0);
+
+    if (row == NULL)
+        return err_nomem(err);
+    for (struct extra *x = live->extras; x; x = x->next)
+        if (x->job == job) {
+            x->write.task = row;
+            x->job = NULL;
+        }
+    job->to_row = false;
     return HF_OK;
 }
 
@@ -203,36 +260,65 @@ is_given_up(const struct lane *l, struct job *job)
 }
 
 /* As if it had never been handed out: whoever owns the work next finds it as it was. */
-static void
-give_up(struct lane *l, struct job *job)
+static int
+give_up(struct lane *l, struct job *job, struct err *err)
 {
-    if (job->call) {
-        struct live *live = map_get(&l->lives, job->run_no);
-        job->call->job = NULL;
-        if (live)
-            live->jobs--;
+    struct live *live = job->call ? map_get(&l->lives, job->run_no) : NULL;
+
+    if (live && job->to_row) { /* the run is about to store that it is sent */
+        job->released = true;
+        return live_arrive(l, live, ARRIVE_RESULT, NULL, job, err);
     }
+    if (job->call)
+        job->call->job = NULL;
+    if (live)
+        live->jobs--;
     if (job->row.no && job->row.claimed && atomic_load(&job->begun_us) == 0) {
         job->released = true;
         job_list_put(&l->finished, job);
     } else {
         lane_forget_job(l, job);
     }
+    return HF_OK;
+}
+
+static void
+come_back(struct lane *l, struct job *job)
+{
+    job_list_put(&l->handed, job);
+    stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+}
+
+/* The partition went to another worker, with the run. If that was a hand-over whose answer was
+ * lost, the job has a row which we hold, under a number that we were not told. */
+static int
+deliver_far(struct lane *l, struct job *job, struct err *err)
+{
+    l->n_orphans -= job->call == NULL;
+    job->call = NULL;
+    if (job->row.no == 0)
+        TRY(lane_find_held(l, job, err));
+    job->run_no = 0;
+    if (job->row.no)
+        job_list_put(&l->finished, job);
+    else
+        lane_forget_job(l, job);
+    return HF_OK;
 }
 
 int
 lane_deliver(struct lane *l, struct job *job, struct err *err)
 {
-    if (!lane_owns(l, job->run_no)) { /* the partition went to another worker, with the run */
-        l->n_orphans -= job->call == NULL;
-        lane_forget_job(l, job);
-        return HF_OK;
+    if (!lane_owns(l, job->run_no)) {
+        int rc = deliver_far(l, job, err);
+        if (rc) /* it comes back once more */
+            come_back(l, job);
+        return rc;
     }
     if (job->call == NULL) { /* its run left memory meanwhile */
         int rc = lane_load(l, &job->run_no, 1, err);
-        if (rc) { /* it comes back once more */
-            job_list_put(&l->handed, job);
-            stack_push(l->pool ? &l->pool->jobs_done : &l->own_jobs, &job->node);
+        if (rc) {
+            come_back(l, job);
             return rc;
         }
         l->n_orphans--;
@@ -251,10 +337,10 @@ take_back(struct lane *l, struct job *job, struct err *err)
         lane_forget_job(l, job);
         return HF_OK;
     }
-    if (is_given_up(l, job)) {
-        give_up(l, job);
-        return HF_OK;
-    }
+    if (is_given_up(l, job))
+        return give_up(l, job, err);
+    if (job->row.no && job->run_no && !(lane_owns(l, job->row.no) && lane_owns(l, job->run_no)))
+        job_make_far(l, job);
     if (job->run_no == 0) {
         job_list_put(&l->finished, job);
         return HF_OK;
@@ -272,7 +358,7 @@ lane_collect_jobs(struct lane *l, bool *did, struct err *err)
     for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->jobs_back));) {
         struct job *job = (struct job *)n; /* node is its first member */
         *did = true;
-        if (l->hold && l->hold(l->hold_arg)) {
+        if (is_held(l, job)) {
             n->next = held;
             held = n;
             continue;
@@ -420,7 +506,7 @@ lane_watch_jobs(struct lane *l, struct err *err)
 {
     int64_t now = clock_steady_us();
 
-    if (l->pool == NULL)
+    if (l->pool == NULL && l->hold == NULL)
         return HF_OK;
     TRY(watch_slow(l, now, err));
     watch_lost(l, now);

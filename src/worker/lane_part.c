@@ -45,10 +45,11 @@ detach(struct lane *l, struct job *job)
     job->call = NULL;
 }
 
-/* Its row stays ours, its run does not. */
-static void
-make_far(struct lane *l, struct job *job)
+/* Its row or its run is not ours any more: the one is told by the other's owner. */
+void
+job_make_far(struct lane *l, struct job *job)
 {
+    l->n_orphans -= job->call == NULL && l->n_orphans > 0;
     detach(l, job);
     job->far_run_no = job->run_no;
     job->run_no = 0;
@@ -72,7 +73,7 @@ part_queued(struct lane *l, struct job_list *list, int32_t p)
         next = job->next;
         if (!row_in(job, p)) {
             if (run_in(job, p))
-                make_far(l, job);
+                job_make_far(l, job);
             continue;
         }
         detach(l, job);
@@ -94,18 +95,41 @@ withdraw(struct job *job)
     return atomic_compare_exchange_strong(&job->begun_us, &waits, JOB_WITHDRAWN);
 }
 
+static void
+forget_withdrawn(struct lane *l, struct job *job)
+{
+    if (job->run_no && job->call == NULL && l->n_orphans > 0)
+        l->n_orphans--;
+    detach(l, job);
+    job->unwanted = true; /* it only passes by */
+    if (job->row.no && map_get(&l->rows, job->row.no) == job)
+        map_remove(&l->rows, job->row.no);
+}
+
+void
+lane_disown_jobs(struct lane *l)
+{
+    struct job_list *lists[] = {&l->handed, &l->slow};
+
+    for (size_t i = 0; i < 2; i++)
+        for (struct job *job = lists[i]->head; job; job = job->next)
+            if (!job->unwanted && (withdraw(job) || job->row.no)) {
+                atomic_store(&job->cancelled, 1);
+                forget_withdrawn(l, job);
+            }
+    for (struct job *job; (job = job_list_take(&l->finished));)
+        lane_forget_job(l, job);
+}
+
 static int
 part_running(struct lane *l, struct job *job, struct err *err)
 {
     struct live *live = job->call ? map_get(&l->lives, job->run_no) : NULL;
 
     if (withdraw(job)) {
-        if (live && job->to_row)
-            live_unmake_row(live, job);
-        detach(l, job);
-        job->unwanted = true; /* it only passes by */
-        if (job->row.no && map_get(&l->rows, job->row.no) == job)
-            map_remove(&l->rows, job->row.no);
+        if (live && job->to_row) /* the run has said that it is sent */
+            TRY(job_leave_its_row(live, job, err));
+        forget_withdrawn(l, job);
         return job->row.no && job->row.claimed ? write_claim(l, job, false, err) : HF_OK;
     }
     if (job->row.no)
@@ -129,7 +153,7 @@ part_handed(struct lane *l, struct job_list *list, int32_t p, struct err *err)
         if (row_in(job, p))
             TRY(part_running(l, job, err));
         else if (run_in(job, p))
-            make_far(l, job);
+            job_make_far(l, job);
     }
     return HF_OK;
 }
@@ -179,7 +203,7 @@ lane_prepare_parting(struct lane *l, struct err *err)
 
     for (size_t i = 0; l->n_parting > 0 && i < l->n_parts; i++) {
         struct part *part = &l->parts[i];
-        part->going = part->parting && !is_busy(l, part->row.id);
+        part->going = part->parting && !part->unread && !is_busy(l, part->row.id);
         if (!part->going)
             continue;
         TRY(part_jobs(l, part->row.id, err));
@@ -190,15 +214,36 @@ lane_prepare_parting(struct lane *l, struct err *err)
     return HF_OK;
 }
 
+/* Whether the run is not in this batch and has something to store in p: a called task's row that
+ * is to go, or a result that waits until the run is back from its slot. */
+static bool
+still_writes(const struct live *live, int32_t p)
+{
+    if (!live->dirty && live->place == LIVE_IDLE)
+        return false;
+    for (const struct extra *x = live->extras; x; x = x->next)
+        if (row_partition(write_row(&x->write)) == p)
+            return true;
+    for (const struct arrival *a = live->arrivals; a; a = a->next)
+        if (a->job && row_partition(a->job->row.no) == p)
+            return true;
+    return false;
+}
+
 /* Whether everything of it is in the batch. */
 static bool
 is_complete(const struct lane *l, int32_t p)
 {
-    for (const struct live *live = l->dirty; live; live = live->dirty_next)
+    const struct live *live;
+
+    for (live = l->dirty; live; live = live->dirty_next)
         if (row_partition(live->run.row.no) == p)
             return false;
     for (const struct job *job = l->finished.head; job; job = job->next)
         if (row_in(job, p))
+            return false;
+    for (size_t at = 0; (live = map_next(&l->lives, &at));)
+        if (still_writes(live, p))
             return false;
     return true;
 }
@@ -228,8 +273,8 @@ leave_running(struct lane *l, struct job_list *list, int32_t p)
     for (struct job *job = list->head; job; job = job->next) {
         if (job->unwanted || !row_in(job, p))
             continue;
-        detach(l, job);
-        job->run_no = 0;
+        if (job->run_no) /* by then the partition may be ours again */
+            job_make_far(l, job);
         l->n_held++;
     }
 }

@@ -50,9 +50,20 @@ lane_is_careful(const struct lane *l, int64_t no)
 void
 lane_reset_cursors(struct lane *l)
 {
-    for (size_t i = 0; i < l->n_parts; i++)
+    for (size_t i = 0; i < l->n_parts; i++) {
         l->cursors[i] = (struct cursor){.partition = l->parts[i].row.id};
+        l->parts[i].unread = true;
+    }
     l->fetch_wanted = true;
+}
+
+bool
+lane_is_unread(const struct lane *l)
+{
+    for (size_t i = 0; l->n_parting > 0 && i < l->n_parts; i++)
+        if (l->parts[i].parting && l->parts[i].unread)
+            return true;
+    return false;
 }
 
 static int
@@ -88,7 +99,6 @@ set_parts(struct lane *l, struct partition_row *rows, size_t n, struct err *err)
         cursors[i] = had ? l->cursors[k] : (struct cursor){.partition = rows[i].id};
         parts[i] = had ? l->parts[k] : (struct part){.since_us = clock_steady_us()};
         parts[i].row = rows[i];
-        parts[i].going = false;
         l->n_parting += parts[i].parting;
         l->careful = l->careful || rows[i].crashes > 0;
     }
@@ -119,6 +129,8 @@ lane_acquire(struct lane *l, const char *handlers, struct err *err)
     int rc = l->store->ops->acquire(l->store, &self, &l->worker, &a, &rows, &n, err);
 
     l->handlers = handlers;
+    if (rc == HF_UNKNOWN) /* what it has taken, the next one says too */
+        rc = err->code = HF_UNAVAILABLE;
     if (rc == HF_OK)
         rc = set_parts(l, rows, n, err);
     if (rc) {
@@ -141,6 +153,7 @@ int
 lane_rejoin(struct lane *l, const char *handlers, struct err *err)
 {
     lane_drop_all(l, true);
+    lane_disown_jobs(l);
     l->n_parts = l->n_parting = l->n_stuck = l->n_read_inbox = 0;
     memset(l->owned, 0, sizeof(l->owned));
     l->worker = 0;
@@ -171,8 +184,8 @@ lane_lose_part(struct lane *l, int32_t partition)
 /* ---- the fence ---- */
 
 /* The row that a write changes; 0: it only inserts. */
-static int64_t
-changes_row(const struct write *w)
+int64_t
+write_row(const struct write *w)
 {
     switch ((enum write_kind)w->kind) {
     case WRITE_HISTORY:
@@ -190,8 +203,9 @@ changes_row(const struct write *w)
     case WRITE_CALM:
     case WRITE_HAND_OVER:
         return row_no(w->partition, 0, 0);
+    case WRITE_TASK_NEW: /* beside its run, which only the owner may do */
+        return w->task->queue ? 0 : w->task->run_no;
     case WRITE_START:
-    case WRITE_TASK_NEW:
     case WRITE_INBOX:
         return 0;
     }
@@ -205,7 +219,7 @@ lane_touch(struct lane *l, struct err *err)
 
     l->n_touched = 0;
     for (size_t i = 0; i < l->n_writes; i++) {
-        int64_t no = changes_row(&l->writes[i]);
+        int64_t no = write_row(&l->writes[i]);
         int32_t p = row_partition(no);
         if (no == 0)
             continue;

@@ -18,11 +18,15 @@ lane_execute_turn(struct live *live, struct slot *slot, bool may_step)
     struct turn_env env = {.clock = &slot->pool->clock,
                            .log = slot->pool->log,
                            .arena = &slot->arena,
-                           .may_step = may_step};
+                           .may_step = may_step,
+                           .worker = live->worker,
+                           .sql = sql_conn_run,
+                           .sql_arg = slot->pool->sql};
 
     atomic_fetch_add_explicit(&slot->turns, 1, memory_order_relaxed);
     atomic_store(&slot->turn, live);
-    run_turn(&live->run, live->workflow->fn, &env);
+    if (!atomic_load(&live->doomed))
+        run_turn(&live->run, live->workflow->fn, &env);
     arena_reset(&slot->arena);
     struct live *mine = live;
     if (atomic_compare_exchange_strong(&slot->turn, &mine, NULL))
@@ -31,21 +35,47 @@ lane_execute_turn(struct live *live, struct slot *slot, bool may_step)
         live_free(NULL, live);
 }
 
+static void
+execute_inline(struct lane *l, struct live *live)
+{
+    struct turn_env env = {.clock = &l->store->clock,
+                           .log = l->log,
+                           .arena = &l->turn_arena,
+                           .may_step = live->place == LIVE_STEP,
+                           .worker = live->worker,
+                           .sql = sql_conn_run,
+                           .sql_arg = &l->sql};
+    if (!live->doomed)
+        run_turn(&live->run, live->workflow->fn, &env);
+    arena_reset(&l->turn_arena);
+}
+
+/* Whether an inline slot still has it. */
+static bool
+is_held(struct lane *l, struct live *live)
+{
+    if (live->held) {
+        if (lane_holds(l, false))
+            return true;
+        live->held = false;
+        execute_inline(l, live);
+    }
+    return lane_holds(l, true);
+}
+
 static bool
 dispatch(struct lane *l, struct live *live, bool may_step)
 {
     live->place = may_step ? LIVE_STEP : LIVE_TURN;
+    live->worker = l->worker;
     live->wants_turn = false;
     live->wants_step = false;
     l->n_turns++;
     l->n_turns_run++;
     if (l->pool == NULL) {
-        struct turn_env env = {.clock = &l->store->clock,
-                               .log = l->log,
-                               .arena = &l->turn_arena,
-                               .may_step = may_step};
-        run_turn(&live->run, live->workflow->fn, &env);
-        arena_reset(&l->turn_arena);
+        live->held = lane_holds(l, false);
+        if (!live->held)
+            execute_inline(l, live);
         stack_push(&l->own_turns, &live->node);
         return true;
     }
@@ -98,6 +128,11 @@ lane_dispatch_turns(struct lane *l, bool *did)
             live_ready(l, live);
             continue;
         }
+        bool claim = must_claim(l, live);
+        if (claim && l->n_claimed_turns >= (size_t)l->opt.slots) { /* a crash is to name few */
+            live_ready(l, live); /* nor is it the suspect yet: another may have its claim already */
+            continue;
+        }
         if (live->run.row.crashes > 0 && l->suspect_live != live) {
             if (l->suspect || l->suspect_live) {
                 live_ready(l, live); /* one suspect at a time */
@@ -105,18 +140,14 @@ lane_dispatch_turns(struct lane *l, bool *did)
             }
             l->suspect_live = live;
         }
-        if (must_claim(l, live)) {
-            if (l->n_claimed_turns >= (size_t)l->opt.slots) { /* a crash is to name few */
-                live_ready(l, live);
-                continue;
-            }
+        if (claim) {
             l->n_claimed_turns++;
             live->run.row.claimed = true;
             live_dirty(l, live);
             *did = true;
             continue; /* comes back from the commit */
         }
-        if (live->wants_step && live->run.out.len > 0) {
+        if (live->wants_step && (live->run.out.len > 0 || live->extras)) {
             live_dirty(l, live);
             continue;
         }
@@ -336,6 +367,18 @@ take_turn(struct lane *l, struct live *live, struct err *err)
     return HF_OK;
 }
 
+/* A statement may have been stored with its history row, or others have written there. */
+static int
+read_again(struct lane *l, struct live *live, struct err *err)
+{
+    const char *why = live->run.end_message;
+
+    log_event(l->log, LOG_WARNING, "read_again", "run=%s message=%s", live->run.row.id,
+              why ? why : "");
+    l->own_again = l->store->shared; /* it may not be ours any more */
+    return lane_read_again(l, live, err);
+}
+
 int
 lane_collect_turns(struct lane *l, bool *did, struct err *err)
 {
@@ -346,7 +389,7 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
     for (struct node *n; rc == HF_OK && (n = lane_next_back(done, &l->turns_back));) {
         struct live *live = (struct live *)n; /* node is its first member */
         *did = true;
-        if (l->hold && l->hold(l->hold_arg)) {
+        if (is_held(l, live)) {
             n->next = held;
             held = n;
             continue;
@@ -355,7 +398,9 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;
-        rc = live->doomed ? lane_replace_doomed(l, live, err) : take_turn(l, live, err);
+        rc = live->doomed                  ? lane_replace_doomed(l, live, err)
+             : live->run.end == TURN_AGAIN ? read_again(l, live, err)
+                                           : take_turn(l, live, err);
     }
     stack_give_back(done, held);
     return rc;

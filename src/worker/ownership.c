@@ -59,21 +59,30 @@ ownership_close(struct worker *w)
     w->view = NULL;
 }
 
+/* Whether a join is to be tried again: the server went away in the middle of it, or this process
+ * stood still for so long that what it had joined as is dead already. */
+static bool
+joins_again(const struct worker *w, int rc)
+{
+    return w->keeper && (rc == HF_UNAVAILABLE || rc == HF_STALE);
+}
+
 int
 ownership_join(struct worker *w, struct err *err)
 {
     for (;;) {
         int rc = lane_acquire(&w->lane, w->handlers.data, err);
-        if (rc == HF_OK && w->store->shared)
+        if (rc == HF_OK && w->keeper)
             keeper_serve(w->keeper, w->lane.worker);
         if (rc == HF_OK) {
             w->renewed_us = 0;
-            return w->store->shared ? HF_OK : renew(w, err);
+            return w->keeper ? HF_OK : renew(w, err);
         }
-        if (rc != HF_OWNED)
+        if (rc != HF_OWNED && !joins_again(w, rc))
             return rc;
         if (!w->told_owner++)
-            log_event(&w->h->log, LOG_INFO, "owner", "waiting=1 message=%s", err->text);
+            log_event(&w->h->log, LOG_INFO, rc == HF_OWNED ? "owner" : "store_unavailable",
+                      "waiting=1 message=%s", err->text);
         if (worker_stops(w))
             return HF_CANCELLED;
         worker_pause_ms(w, OWNER_POLL_MS);
@@ -83,9 +92,13 @@ ownership_join(struct worker *w, struct err *err)
 int
 ownership_rejoin(struct worker *w, struct err *err)
 {
+    struct err ignored = {0};
+
     log_event(&w->h->log, LOG_WARNING, "lease_lost", "worker=%lld message=%s",
               (long long)w->lane.worker, err->text);
     keeper_serve(w->keeper, 0);
+    /* If it is there after all, what it has is given back now: nobody keeps its lease. */
+    w->store->ops->leave(w->store, w->lane.worker, &ignored);
     view_free(w->view);
     view_free(keeper_take(w->keeper));
     w->view = NULL;
@@ -93,7 +106,7 @@ ownership_rejoin(struct worker *w, struct err *err)
         int rc = lane_rejoin(&w->lane, w->handlers.data, err);
         if (rc == HF_OK)
             break;
-        if (rc != HF_UNAVAILABLE || worker_stops(w))
+        if (!joins_again(w, rc) || worker_stops(w))
             return rc;
         worker_pause_ms(w, OWNER_POLL_MS);
     }
@@ -185,7 +198,10 @@ static int
 acquire(struct worker *w, struct err *err)
 {
     w->moved_us = clock_steady_us();
-    return lane_acquire(&w->lane, w->handlers.data, err);
+    int rc = lane_acquire(&w->lane, w->handlers.data, err);
+    if (rc != HF_OK) /* the view that has said so is gone */
+        w->lane.own_again = true;
+    return rc;
 }
 
 static int
@@ -193,8 +209,10 @@ take_view(struct worker *w, bool *come, struct err *err)
 {
     struct view *v = keeper_take(w->keeper);
 
-    if (v == NULL)
+    if (v == NULL || v->worker != w->lane.worker) {
+        view_free(v);
         return HF_OK;
+    }
     if (v->stale) {
         view_free(v);
         return err_set(err, HF_STALE, "the lease was over, and others have taken what we had");

@@ -13,6 +13,7 @@
 
 struct live;
 struct pool;
+struct sql_conn;
 
 /* Slots that sleep, all on one condition. */
 struct sleepers {
@@ -54,8 +55,10 @@ struct pool {
     struct slot   **slots;
     size_t          n_slots, n_turn_slots; /* task slots first */
     void (*execute_turn)(struct live *live, struct slot *slot, bool may_step);
-    struct clock      clock; /* the store\'s */
+    _Atomic int64_t   store_ahead_us; /* store time less the steady clock, by its last answer */
+    struct clock      clock; /* the store's: of a server's time, as far as it is known here */
     const struct log *log;
+    struct sql_conn  *sql;
 };
 
 int pool_open(int           slots, void (*execute_turn)(struct live *, struct slot *, bool),

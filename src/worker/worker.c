@@ -193,15 +193,18 @@ serve(struct worker *w, struct err *err)
         rc = ownership_tick(w, err);
         if (rc == HF_OK)
             rc = lane_round(l, &idle, err);
+        if (rc == HF_STALE && w->store->shared) { /* nothing is ours any more, but we may go on */
+            rc = ownership_rejoin(w, err);
+            if (rc == HF_OK)
+                continue;
+        }
         if ((rc == HF_UNAVAILABLE || rc == HF_NOMEM) &&
             !worker_stops(w)) { /* the store or memory comes back */
             worker_pause_ms(w, RETRY_MS);
             continue;
         }
-        if (rc == HF_STALE && w->store->shared) { /* nothing is ours any more, but we may go on */
-            TRY(ownership_rejoin(w, err));
-            continue;
-        }
+        if (rc == HF_UNAVAILABLE) /* told to stop: there is the grace for it to come back */
+            return HF_OK;
         TRY(rc);
         if (l->n_lost && too_many_lost(w))
             return err_set(
@@ -240,8 +243,14 @@ wind_down(struct worker *w, struct err *err)
     ownership_leave(w);
     for (;;) {
         int64_t now = clock_steady_us();
-        TRY(ownership_tick(w, err));
-        TRY(lane_round(l, &idle, err));
+        int     rc = ownership_tick(w, err);
+        if (rc == HF_OK)
+            rc = lane_round(l, &idle, err);
+        if (rc == HF_UNAVAILABLE && now < begun + w->opt.grace_us && worker_stops(w) < 2) {
+            poll(NULL, 0, RETRY_MS);
+            continue;
+        }
+        TRY(rc);
         if (l->n_parting == 0 && l->n_read_inbox == 0 && l->handed.count + l->slow.count == 0 &&
             l->n_turns == 0 && l->n_units == 0 && l->finished.count == 0 && idle)
             return HF_OK;
@@ -275,6 +284,20 @@ open_wake(struct worker *w, struct err *err)
                           : HF_OK;
 }
 
+/* In the thread of a slot. */
+static int
+open_sql(void *arg, struct store **out, struct err *err)
+{
+    struct worker *w = arg;
+
+    pthread_mutex_lock(&w->h->mutex);
+    int rc = w->h->store->ops->clone(w->h->store, out, err);
+    pthread_mutex_unlock(&w->h->mutex);
+    if (rc == HF_OK)
+        (*out)->log = w->h->log;
+    return rc;
+}
+
 static int
 open_worker(struct worker *w, struct err *err)
 {
@@ -292,6 +315,7 @@ open_worker(struct worker *w, struct err *err)
     w->store->log = h->log;
     TRY(registry_describe(&h->registry, &w->handlers, err));
     TRY(lane_open(&w->lane, w->store, &h->registry, &h->log, &w->opt, err));
+    lane_set_sql(&w->lane, open_sql, w);
     TRY(ownership_open(w, err));
     TRY(open_wake(w, err));
     w->lane.stop_wanted = stop_wanted;
@@ -312,7 +336,8 @@ work(struct worker *w, struct err *err)
     rc = serve(w, err);
     struct err late = {0};
     int        rc2 = rc == HF_STALE || rc == HF_CORRUPT ? HF_OK : wind_down(w, &late);
-    if (rc == HF_OK && rc2 && rc2 != HF_UNAVAILABLE) {
+    bool lost = rc2 == HF_STALE && w->store->shared; /* nothing is ours any more: all the better */
+    if (rc == HF_OK && rc2 && rc2 != HF_UNAVAILABLE && !lost) {
         *err = late;
         rc = rc2;
     }

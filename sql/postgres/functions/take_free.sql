@@ -18,7 +18,7 @@ begin
              from holdfast.partition p
              join holdfast.queue q on q.name = p.queue
             where q.served_by = 'worker'
-              and (names is null or p.queue = any (string_to_array(names, ',')))
+              and (names is null or p.queue = any (regexp_split_to_array(btrim(names), '\s*,\s*')))
               and (p.owner is null
                    or not exists (select 1 from holdfast.worker w where w.id = p.owner))
             order by p.id

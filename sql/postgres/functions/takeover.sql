@@ -1,5 +1,5 @@
--- Makes the worker the owner of all that a dead one had, if that one's lease is over: false if it
--- lives, or is gone already. Locking the partitions waits for the dead worker's commits in flight;
+-- Makes the worker the owner of what a dead one had, if that one's lease is over: false if it
+-- lives, or is gone already. Partitions of queues that it does not serve belong to nobody then. Locking the partitions waits for the dead worker's commits in flight;
 -- whoever comes later finds another owner. The crash is counted, and what the dead one had claimed
 -- is released: with a new transaction id, so that its owner finds it.
 create or replace function holdfast.takeover(taking_worker bigint, dead_worker bigint,
@@ -8,8 +8,9 @@ returns boolean language plpgsql set lock_timeout = '500ms' as $$
 declare
     current_us bigint := holdfast.now_us(given_us);
     taken      smallint[];
+    served     text;
 begin
-    perform 1 from holdfast.worker w where w.id = taking_worker for key share;
+    select w.queues into served from holdfast.worker w where w.id = taking_worker for key share;
     if not found then
         raise exception using errcode = 'HF001',
             message = format('worker %s is not there any more', taking_worker);
@@ -23,7 +24,9 @@ begin
     taken := array(select p.id from holdfast.partition p where p.owner = dead_worker
                     order by p.id for update);
     update holdfast.partition
-       set owner = taking_worker, crashes = crashes + 1, crashed_us = current_us, busy_until = null
+       set owner = case when served is null or queue = any (regexp_split_to_array(btrim(served), '\s*,\s*'))
+                        then taking_worker end,
+           crashes = crashes + 1, crashed_us = current_us, busy_until = null
      where id = any (taken);
     update holdfast.run
        set claimed = false, crashes = crashes + 1
