@@ -500,7 +500,7 @@ typedef struct hf_worker_opt {
                       */
     int64_t turn_cpu_ms; /* CPU time of one turn, then its run is blocked; 1 s by default */
     int64_t spill_ms;    /* a call that takes longer becomes a task row; 1 s by default */
-    size_t  local_max;   /* called tasks held in memory; more become rows; 20,000 by default */
+    size_t  local_max;   /* called tasks held in memory; more become rows; 60,000 by default */
     size_t  cache_runs;  /* waiting runs kept in memory; 10,000 by default */
 } hf_worker_opt;
 #define HF_WORKER(...) (&(const hf_worker_opt){.size = sizeof(hf_worker_opt), __VA_ARGS__})

@@ -47,7 +47,7 @@ read_options(struct worker *w, const hf_worker_opt *given, struct err *err)
         .max_crashes = GIVEN(&o, max_crashes, 5),
         .turn_cpu_us = GIVEN(&o, turn_cpu_ms, 1000) * US_PER_MS,
         .spill_us = GIVEN(&o, spill_ms, 1000) * US_PER_MS,
-        .local_max = GIVEN(&o, local_max, 20000),
+        .local_max = GIVEN(&o, local_max, 60000),
         .cache_runs = GIVEN(&o, cache_runs, 10000),
     };
     w->drain = o.drain;
