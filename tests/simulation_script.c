@@ -119,6 +119,28 @@ act(struct simulation *s, const struct action *a)
         sim_fail("action %d run %d: %s: %s", a->kind, a->run, err_name(rc), hf_errmsg(s->h));
 }
 
+/* Then what it says is what its old life said: a cancel now would end the new one too soon. */
+static bool
+is_about_to_be_replaced(struct simulation *s, const char *id)
+{
+    const struct store_ops *ops = s->h->store->ops;
+    struct arena            a = {0};
+    struct run_row          run;
+    struct inbox_row       *rows = NULL;
+    size_t                  n = 0;
+    struct err              err;
+    bool                    found = false;
+
+    s->quiet_store = true;
+    SIM_CHECK(ops->run_get(s->h->store, id, &a, &run, &err) == HF_OK);
+    SIM_CHECK(ops->inbox_list(s->h->store, run.no, &a, &rows, &n, &err) == HF_OK);
+    s->quiet_store = false;
+    for (size_t i = 0; i < n; i++)
+        found = found || rows[i].kind == INBOX_REPLACE;
+    arena_release(&a);
+    return found;
+}
+
 /* Lets all end: paused runs go on, parked ones are cancelled. */
 static bool
 all_have_ended(struct simulation *s)
@@ -134,7 +156,8 @@ all_have_ended(struct simulation *s)
         s->quiet_store = true;
         SIM_CHECK(hf_describe(s->h, id, &info) == HF_OK);
         s->quiet_store = false;
-        bool parked = info->custom_status && strcmp(info->custom_status, "parked") == 0;
+        bool parked = info->custom_status && strcmp(info->custom_status, "parked") == 0 &&
+                      !is_about_to_be_replaced(s, id);
         if (strcmp(info->status, "blocked") == 0)
             sim_fail("%s is blocked: %s", id, info->error_message);
         if (!info->done && strcmp(info->status, "paused") == 0)

@@ -15,7 +15,7 @@ is 'order-42|order-43|order-50|order-51' 'and do what is said' \
 is '1003|1' 'with tasks' "select count(*), count(*) filter (where state = 'running') from holdfast.tasks"
 for f in $(cd "$root/sql/postgres/functions" && grep -l '^revoke all' ./*.sql); do
     name=$(basename "$f" .sql)
-    case $name in *_jsonb | submit_* | hint | purge_*) continue ;; esac
+    case $name in *_jsonb | submit_* | hint | hint_* | purge_*) continue ;; esac
     grep -qE "\b$name\(" "$root/docs/sql-api.md" || missing="${missing:-} $name"
 done
 out=${missing:-}

@@ -24,9 +24,14 @@ select set_config('synchronous_commit', 'off', true), pg_notify(u.channel, 'e')
 select set_config('synchronous_commit', 'off', true),
        pg_notify('holdfast' || ':' || p.owner, 'r ' || r.no || ' ' || $2::text)
   from holdfast.run r join holdfast.partition p on p.id = r.partition_id
- where r.id = $1::text and p.owner is not null;
+ where r.id = $1::text and r.status < 4 and p.owner is not null;
 
--- name: run_state
--- $1 id
+-- name: run_if_ended
+-- As run_by_id, for one who waits: what can be big only of a run that has ended. $1 id
 -- index: run_id
-select status, token from holdfast.run where id = $1::text;
+select r.no, (select p.queue from holdfast.partition p where p.id = r.partition_id), r.id, r.workflow,
+       case when r.status >= 4 then r.input end, r.token, r.parent_no, r.parent_ref,
+       r.parent_execution, r.started_us, r.status, r.version, r.execution, r.wake_us, r.crashes,
+       r.claimed, case when r.status >= 4 then r.custom end, r.output, r.error_name,
+       r.error_message, r.ended_us
+  from holdfast.run r where r.id = $1::text;

@@ -13,7 +13,7 @@
 enum { TRIES = 5, PAUSE_US = 2000, FETCHES = 4 };
 /* Load is so many rows read in such a time. The owner's own idea of how long it is busy must not
  * end before the server's: it counts from the answer, and a little longer. */
-enum { LOAD_ROWS = 500, LOAD_US = 250000 };
+enum { LOAD_ROWS = 1000, LOAD_US = 250000 };
 enum { BUSY_EVERY_US = 1000000, BUSY_FOR_US = 1500000, BUSY_LONGER_US = 50000 };
 
 struct cycle {
@@ -34,8 +34,12 @@ cursors_of(struct postgres *s, struct err *err)
     return s->cursors;
 }
 
-/* Under load the owner says, at most once a second, that it looks by itself: hints cost their
- * senders a commit each. */
+/*
+ * Under load the owner says, at most once a second, that it looks by itself: hints cost their
+ * senders a commit each. Load is many writes, a tenth of a millisecond each or less, in commits
+ * that follow each other. A client that starts one run after the other is none: it would wait for
+ * the next look each time.
+ */
 static void
 say_busy(struct cycle *c)
 {
@@ -126,6 +130,7 @@ note_due(struct cycle *c)
 static int
 fetch_again(struct cycle *c, bool *again, struct err *err)
 {
+    c->fetch.with_commit = false;
     TRY(pg_fetch_begin(&c->fetch, false, err));
     pg_fetch_send(&c->fetch);
     return pg_fetch_results(&c->fetch, again, err);
@@ -146,6 +151,7 @@ begin(struct cycle *c, struct err *err)
     TRY(pg_queues_read(c->s, ids, c->fetch.n_cursors, err));
     if (c->writes)
         TRY(pg_write_begin(&c->writing, c->s, c->batch, 0, UINT32_MAX, c->a, err));
+    c->fetch.with_commit = c->writes;
     return pg_fetch_begin(&c->fetch,
                           c->writes && (c->fetch.n_cursors == 0 || makes_rows(&c->writing)), err);
 }

@@ -92,7 +92,8 @@ struct pg_cursors {
     int64_t             unowned, owned;    /* partitions, as a sum over them */
     int64_t             counted_us;        /* steady clock */
     uint32_t            changes;           /* rows.partitions */
-    bool                big; /* payloads were left out: few rows, but whole ones, next time */
+    bool                big;     /* payloads were left out: few rows, but whole ones, next time */
+    int64_t             peek_us; /* a look takes so long */
     int64_t             busy_at_us; /* steady clock: it was said that the owner looks by itself */
     int64_t             load_us;    /* rows are counted since then */
     size_t              load_rows;
@@ -140,6 +141,8 @@ struct pg_fetch {
     size_t             n;
     bool               peek;    /* only look whether there is anything */
     bool               no_peek; /* there is */
+    bool               with_commit;
+    int64_t            sent_us; /* steady clock */
     bool               begins, blocked, big;
     size_t             runs, tasks, inbox; /* rows that a cursor may bring this time */
     int                bytes;              /* payloads that are longer are left out */

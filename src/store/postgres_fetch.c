@@ -4,8 +4,9 @@
  * way, and a fetch within it would lose rows or bring them twice.
  *
  * A caller that is patient lets partitions be left out: one that was empty n times is read again
- * after 2^n ms, up to a second, unless somebody has hinted or something there is due. If all that
- * is left is such a try, one statement looks first whether there is anything.
+ * after 2^n ms up to a second, unless somebody has hinted or something there is due; not sooner
+ * than two looks take, and behind a commit, where it costs no roundtrip, after half that time. If
+ * all that is left is such a try, one statement looks first whether there is anything.
  */
 #include "store/postgres_cycle.h"
 
@@ -36,9 +37,13 @@ is_resting(struct pg_fetch *f, const struct pg_cursor *c, int64_t steady_us)
     int64_t most_us = f->s->busy_until_us <= steady_us ? NAP_MAX_US
                       : f->n_cursors <= FEW            ? NAP_FEW_US
                                                        : NAP_BUSY_US;
+    if (f->s->listens && nap_us < 2 * f->all->peek_us)
+        nap_us = 2 * f->all->peek_us;
     if (nap_us > most_us)
         nap_us = most_us;
-    return c->empties > 0 && steady_us < c->read_us + nap_us;
+    if (f->with_commit)
+        nap_us /= 2;
+    return (c->empties > 0 || f->s->listens) && steady_us < c->read_us + nap_us;
 }
 
 static size_t
@@ -214,6 +219,7 @@ send_peek(struct pg_fetch *f)
 void
 pg_fetch_send(struct pg_fetch *f)
 {
+    f->sent_us = clock_steady_us();
     if (f->peek)
         send_peek(f);
     if (f->peek || f->n == 0)
@@ -295,6 +301,7 @@ peek_results(struct pg_fetch *f, bool *again, struct err *err)
         be_seen(f, c, snapshot);
         c->empties++;
     }
+    f->all->peek_us = clock_steady_us() - f->sent_us;
     pg_snapshot_drop(snapshot);
     *again |= found;
     f->no_peek = found;

@@ -13,7 +13,7 @@
 
 #include "base/id.h"
 #include "base/mem.h"
-#include "store/postgres.h"
+#include "store/postgres_read.h"
 
 enum { IDLE_US = 1000000, BUSY_US = 5000, NAP_MIN_US = 500, WAITER_US = 10000000 };
 enum { LOOK_MIN_US = 50000, LOOK_MAX_US = 1000000, POLL_MIN_US = 1000, POLL_MAX_US = 250000 };
@@ -236,50 +236,58 @@ postgres_wait(struct store *base, int wake_fd, int64_t deadline_us, struct err *
     return HF_OK;
 }
 
-/* The run's state; *ended if that is what the caller waits for. Registers before it looks. */
-static int
-look(struct postgres *s, const char *id, const char *token, bool enlist, bool *ended,
-     struct err *err)
+/* A channel of its own, from the next Sync on. */
+static bool
+send_channel(struct postgres *s)
 {
-    struct pg_args *a;
-
-    if (enlist) {
-        a = pg_args(s);
-        pg_put_text(a, id);
-        pg_put_text(a, s->channel);
-        pg_send(s, PG_enlist_waiter, a);
-        pg_sync(s);
-    }
-    a = pg_args(s);
-    pg_put_text(a, id);
-    pg_send(s, PG_run_state, a);
+    if (s->channel[0])
+        return false;
+    snprintf(s->channel, sizeof(s->channel), "%s:c%016llx", s->target.schema,
+             (unsigned long long)id_random());
+    pg_listen(s, s->channel);
     pg_sync(s);
-    if (enlist)
-        pg_synced(s, NULL); /* a hint */
-    bool there = false;
-    int  rc = pg_result(s, err);
-    if (rc == HF_OK && pg_rows(s) > 0) {
-        const char *owned = pg_peek_text(s, 0, 1);
-        there = true;
-        *ended = run_has_ended((int)pg_get_int(s, 0, 0)) &&
-                 (token == NULL || (owned && strcmp(owned, token) == 0));
-    }
-    TRY(pg_synced(s, err));
-    return there ? HF_OK : err_set(err, HF_NOT_FOUND, "run %s: not found", id);
+    return true;
 }
 
+/*
+ * The run, and *ended if that is what the caller waits for. One roundtrip, in which it listens and
+ * asks to be told before it looks: nothing is lost between.
+ */
 static int
-take_channel(struct postgres *s, struct err *err)
+look(struct postgres *s, const char *id, const char *token, bool enlist, struct arena *a,
+     struct run_row *out, bool *ended, struct err *err)
 {
-    char name[CHANNEL_SIZE];
-    if (s->channel[0])
-        return HF_OK;
-    snprintf(name, sizeof(name), "%s:c%016llx", s->target.schema, (unsigned long long)id_random());
-    pg_listen(s, name);
+    enum { TOKEN = 5, STATUS = 10 };
+    struct pg_args *args;
+    bool            listen = enlist && send_channel(s);
+
+    if (enlist) {
+        args = pg_args(s);
+        pg_put_text(args, id);
+        pg_put_text(args, s->channel);
+        pg_send(s, PG_enlist_waiter, args);
+        pg_sync(s);
+    }
+    args = pg_args(s);
+    pg_put_text(args, id);
+    pg_send(s, PG_run_if_ended, args);
     pg_sync(s);
-    TRY(pg_synced(s, err));
-    memcpy(s->channel, name, sizeof(name));
-    return HF_OK;
+    if (listen && pg_synced(s, NULL) != HF_OK)
+        s->channel[0] = '\0';
+    if (enlist)
+        pg_synced(s, NULL); /* a hint */
+    int  rc = pg_result(s, err);
+    bool there = rc == HF_OK && pg_rows(s) > 0;
+    if (there && run_has_ended((int)pg_get_int(s, 0, STATUS))) {
+        const char *owned = pg_peek_text(s, 0, TOKEN);
+        *ended = token == NULL || (owned && strcmp(owned, token) == 0);
+    }
+    if (*ended && (rc = pg_run_row(s, 0, a, out)) != HF_OK)
+        err_nomem(err);
+    int end = pg_synced(s, rc == HF_OK ? err : NULL);
+    if (rc != HF_OK || end != HF_OK)
+        return rc != HF_OK ? rc : end;
+    return there ? HF_OK : err_set(err, HF_NOT_FOUND, "run %s: not found", id);
 }
 
 /* Until something comes on the channel, or the time has come. */
@@ -292,39 +300,39 @@ nap(struct postgres *s, int64_t until_us)
             return;
 }
 
+/* What was told of is looked at once without asking again: if it is not the end, the pause that
+ * follows asks. */
 int
 postgres_wait_result(struct store *base, const char *id, const char *token, int64_t deadline_us,
                      struct arena *a, struct run_row *out, struct err *err)
 {
     struct postgres *s = postgres_of(base);
-    int64_t          step_us = 0;
+    int64_t          least_us, most_us, step_us = 0;
     bool             ended = false;
     struct err       own = {0};
 
     if (err == NULL)
         err = &own;
+    s->hints.result = false; /* of another run */
     for (;;) {
         TRY(pg_ready(s, err));
-        bool enlist = step_us && !s->pooled;
-        if (enlist)
-            TRY(take_channel(s, err));
+        bool    enlist = !s->pooled && !s->hints.result;
+        int64_t begun_us = clock_steady_us();
         s->hints.result = false;
-        TRY(look(s, id, token, enlist, &ended, err));
+        TRY(look(s, id, token, enlist, a, out, &ended, err));
         if (ended)
-            return base->ops->run_get(base, id, a, out, err);
+            return HF_OK;
         int64_t now_us = clock_steady_us();
         if (now_us >= deadline_us) {
             TRY(base->ops->run_get(base, id, a, out, err));
             return err_set(err, HF_TIMEOUT, "run %s: has not ended yet", id);
         }
-        int64_t least_us = s->pooled ? POLL_MIN_US : LOOK_MIN_US,
-                most_us = s->pooled ? POLL_MAX_US : LOOK_MAX_US;
-        if (enlist || s->pooled) { /* else it has not asked to be told yet: at once again */
-            nap(s, deadline_us < now_us + step_us ? deadline_us : now_us + step_us);
-            step_us = step_us * 2 < most_us ? step_us * 2 : most_us;
-        }
-        if (step_us < least_us)
-            step_us = least_us;
+        if (!enlist && !s->pooled)
+            continue;
+        least_us = s->pooled ? POLL_MIN_US : LOOK_MIN_US + 4 * (now_us - begun_us);
+        most_us = s->pooled ? POLL_MAX_US : LOOK_MAX_US;
+        step_us = step_us == 0 ? least_us : step_us * 2 < most_us ? step_us * 2 : most_us;
+        nap(s, deadline_us < now_us + step_us ? deadline_us : now_us + step_us);
     }
 }
 

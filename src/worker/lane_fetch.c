@@ -17,13 +17,14 @@ lane_room(const struct lane *l)
     size_t busy = l->lives.count - l->n_lru;
     size_t runs = busy < LIVES_MAX && l->n_jobs < l->opt.local_max / 2 ? LIVES_MAX - busy : 0;
     size_t tasks = l->n_jobs < l->opt.local_max ? l->opt.local_max - l->n_jobs : 0;
-    size_t page = l->n_parts > 1 ? 2 * PAGE / l->n_parts + 1 : PAGE; /* of each partition */
+    size_t share = l->n_parts > 1 ? 2 * PAGE / l->n_parts + 1 : PAGE; /* of each partition */
+    size_t runs_share = l->n_parts > 1 ? 2 * RUNS_PAGE / l->n_parts + 1 : RUNS_PAGE;
     if (l->stopping && !lane_is_unread(l))
         return (struct room){.patient = true};
     if (l->job_bytes + l->live_bytes > BYTES_MAX)
         runs = tasks = 0;
-    return (struct room){.runs = runs < RUNS_PAGE ? runs : RUNS_PAGE,
-                         .tasks = tasks < page ? tasks : page,
+    return (struct room){.runs = runs < runs_share ? runs : runs_share,
+                         .tasks = tasks < share ? tasks : share,
                          .inbox = PAGE,
                          .patient = !lane_is_unread(l)};
 }
