@@ -1,7 +1,6 @@
 /*
  * The owner's half of the PostgreSQL store: that fetching is exact whatever writers do, that a
- * cycle is one roundtrip, who wins when two believe that they own, and the plans of the statements
- * on tables in the states that mislead a planner.
+ * cycle is one roundtrip, who wins when two believe that they own.
  */
 #include "pg.h"
 
@@ -503,106 +502,4 @@ TEST_WITHIN(half_a_batch_of_a_stopped_worker_does_not_stand_in_the_way_of_a_take
     PQfinish(stopped);
     close_owner(&a);
     close_owner(&b);
-}
-
-/* ---- plans */
-
-static const char *
-plan_of(PGconn *conn, enum pg_sql id, struct buf *out)
-{
-    struct buf sql = {0};
-    PGresult  *r = PQprepare(conn, pg_sql_name(id), pg_sql_plain(id), 0, NULL);
-    PQclear(r);
-    r = PQdescribePrepared(conn, pg_sql_name(id));
-    buf_printf(&sql, "explain (costs off) execute %s", pg_sql_name(id));
-    for (int i = 0; i < PQnparams(r); i++)
-        buf_puts(&sql, i ? ", null" : "(null");
-    buf_puts(&sql, PQnparams(r) ? ")" : "");
-    PQclear(r);
-    r = PQexec(conn, sql.data);
-    if (PQresultStatus(r) != PGRES_TUPLES_OK)
-        test_fail(__FILE__, __LINE__, "%s: %s", pg_sql_name(id), PQresultErrorMessage(r));
-    buf_clear(out);
-    for (int i = 0; i < PQntuples(r); i++)
-        buf_printf(out, "%s\n", PQgetvalue(r, i, 0));
-    PQclear(r);
-    buf_release(&sql);
-    return out->data;
-}
-
-static bool
-has_word(const char *words, const char *word, size_t n)
-{
-    for (size_t len; *words; words += len + strspn(words + len, " ,")) {
-        len = strcspn(words, " ,");
-        if (len == n && memcmp(words, word, n) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* On the tables that grow: the indexes that the statement names, and nothing else. */
-static void
-check_plan(PGconn *conn, enum pg_sql id, const char *state, struct buf *out)
-{
-    static const char *tables[] = {" on run ", " on task ", " on inbox ", " on history "};
-    const char        *want = pg_sql_index(id), *plan = plan_of(conn, id, out);
-    char               line[400];
-
-    for (const char *p = plan; *p; p += strcspn(p, "\n"), p += *p == '\n') {
-        snprintf(line, sizeof(line), "%.*s ", (int)strcspn(p, "\n"), p);
-        bool grows = false;
-        for (size_t i = 0; i < 4; i++)
-            grows |= strstr(line, tables[i]) != NULL;
-        if (!grows || strstr(line, "Insert on") || strstr(line, "Update on") ||
-            strstr(line, "Delete on"))
-            continue;
-        const char *used = strstr(line, " using ");
-        if (used == NULL || !has_word(want, used + 7, strcspn(used + 7, " ")))
-            test_fail(__FILE__, __LINE__, "%s, %s: not %s:\n%s", pg_sql_name(id), state, want,
-                      plan);
-    }
-}
-
-static void
-check_plans(const char *url, const char *state)
-{
-    struct buf plan = {0};
-    PGconn    *conn = PQconnectdb(url);
-    run_sql(conn, "set enable_seqscan = off; set enable_hashjoin = off; set jit = off; "
-                  "set enable_mergejoin = off; set enable_bitmapscan = off; "
-                  "set plan_cache_mode = force_generic_plan");
-    for (int i = 0; i < PG_STATEMENTS; i++) {
-        const char *name = pg_sql_name((enum pg_sql)i);
-        if (strncmp(name, "fetch_", 6) == 0 || strncmp(name, "commit_", 7) == 0 ||
-            strncmp(name, "load_", 5) == 0)
-            if (pg_sql_index((enum pg_sql)i)[0])
-                check_plan(conn, (enum pg_sql)i, state, &plan);
-    }
-    PQfinish(conn);
-    buf_release(&plan);
-}
-
-/* A table that was empty when autovacuum saw it misleads the planner most. */
-TEST_WITHIN(hot_statements_use_their_index_whatever_the_planner_believes_of_the_tables, 120)
-{
-    const char *url = new_database();
-    check_plans(url, "never analysed");
-    pg_exec(url, "vacuum analyze holdfast.run");
-    pg_exec(url, "vacuum analyze holdfast.task");
-    pg_exec(url, "vacuum analyze holdfast.inbox");
-    pg_exec(url, "vacuum analyze holdfast.history");
-    check_plans(url, "empty and vacuumed");
-    pg_exec(url,
-            "insert into holdfast.task (no, partition_id, class, created_us, name)"
-            " select (1::bigint << 48) | g, 1, 1, 0, 't' from generate_series(1, 40000) g;"
-            "insert into holdfast.run (no, partition_id, class, started_us, id, workflow, status)"
-            " select (1::bigint << 48) | g, 1, 1, 0, g::text, 'w', g % 5"
-            " from generate_series(1, 40000) g;"
-            "insert into holdfast.inbox (no, partition_id, kind, time_us, run_no)"
-            " select (1::bigint << 48) | g, 1, 0, 0, g from generate_series(1, 20000) g;"
-            "insert into holdfast.history (partition_id, run_no, execution, seq, events)"
-            " select 1, (1::bigint << 48) | g, 1, 1, '[]' from generate_series(1, 40000) g");
-    pg_exec(url, "analyze");
-    check_plans(url, "large");
 }
