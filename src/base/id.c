@@ -7,32 +7,47 @@
 
 #include "base/clock.h"
 
+static void
+fill_random(uint64_t *v, size_t n)
+{
+    size_t size = n * sizeof(*v);
+    if (getrandom(v, size, 0) == (ssize_t)size)
+        return;
+    for (size_t i = 0; i < n; i++) { /* only before the pool is ready, in early boot */
+        int64_t t = clock_system_us() + (int64_t)i;
+        v[i] = id_hash((uint64_t)clock_steady_us(), &t, sizeof(t));
+    }
+}
+
 uint64_t
 id_random(void)
 {
-    uint64_t v = 0;
-    if (getrandom(&v, sizeof(v), 0) !=
-        (ssize_t)sizeof(v)) { /* only before the pool is ready, in early boot */
-        int64_t t = clock_system_us();
-        v = id_hash((uint64_t)clock_steady_us(), &t, sizeof(t));
-    }
+    uint64_t v;
+    fill_random(&v, 1);
     return v;
 }
 
+/* By hand: a client that starts runs makes two for each. */
 static void
 format_uuid(uint64_t hi, uint64_t lo, char out[UUID_SIZE])
 {
-    snprintf(out, UUID_SIZE, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(hi >> 32),
-             (unsigned)(hi >> 16 & 0xffff), (unsigned)(hi & 0xffff), (unsigned)(lo >> 48),
-             (unsigned long long)(lo & 0xffffffffffffULL));
+    static const char hex[] = "0123456789abcdef";
+    for (int digit = 0; digit < 32; digit++) {
+        uint64_t half = digit < 16 ? hi : lo;
+        if (digit == 8 || digit == 12 || digit == 16 || digit == 20)
+            *out++ = '-';
+        *out++ = hex[half >> (60 - digit % 16 * 4) & 15];
+    }
+    *out = '\0';
 }
 
 void
 id_uuid7(int64_t now_us, char out[UUID_SIZE])
 {
-    uint64_t ms = (uint64_t)(now_us / US_PER_MS) & 0xffffffffffffULL;
-    uint64_t hi = ms << 16 | 0x7000 | (id_random() & 0x0fff);
-    format_uuid(hi, (id_random() & 0x3fffffffffffffffULL) | 0x8000000000000000ULL, out);
+    uint64_t ms = (uint64_t)(now_us / US_PER_MS) & 0xffffffffffffULL, random[2];
+    fill_random(random, 2);
+    format_uuid(ms << 16 | 0x7000 | (random[0] & 0x0fff),
+                (random[1] & 0x3fffffffffffffffULL) | 0x8000000000000000ULL, out);
 }
 
 void
