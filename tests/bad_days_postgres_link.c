@@ -165,6 +165,7 @@ TEST_WITHIN(a_slow_link_delays_but_does_not_multiply, 60)
     CHECK_INT(effects("did"), 3 * (RUNS + 1));
     CHECK_INT(logged("lease_lost") + logged("takeover from="), 0);
     CHECK_INT(worker_stop(worker), 0);
+    hf_close(near);
     check_at_rest();
 }
 

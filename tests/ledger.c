@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_SIZE = 120, ID_SIZE = 60 };
+enum { LINE_SIZE = 400, ID_SIZE = 60 };
 
 /* ---- the work */
 

@@ -310,6 +310,7 @@ TEST_SHARED(a_renewal_says_who_is_there)
     OK(peer_renew(&b, 1, &census));
     CHECK_INT(census.n_workers, 1);
     OK(peer_leave(&b));
+    a.store->ops->close(a.store);
     peer_join(&a, "none");
     OK(peer_renew(&a, 1, &census));
     CHECK_INT(census.n_workers, 1);

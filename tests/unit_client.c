@@ -55,6 +55,32 @@ lose_first(void *arg, const char *verb, struct batch *batch)
     return strcmp(verb, "submit") == 0 && (*(int *)arg)++ == 0 ? FAULT_AFTER : FAULT_NONE;
 }
 
+/* ... and is not to be had when it is asked again. */
+static enum fault
+lose_first_then_go(void *arg, const char *verb, struct batch *batch)
+{
+    (void)batch;
+    if (strcmp(verb, "submit") != 0)
+        return FAULT_NONE;
+    int n = (*(int *)arg)++;
+    return n == 0 ? FAULT_AFTER : FAULT_BEFORE;
+}
+
+TEST(a_start_that_may_have_happened_is_unknown_though_the_store_is_away_afterwards)
+{
+    struct store *inner, *s;
+    hf           *h;
+    int           calls = 0;
+
+    CHECK_INT(memory_store_open(NULL, &inner, NULL), HF_OK);
+    CHECK_INT(fault_store_open(inner, lose_first_then_go, &calls, &s, NULL), HF_OK);
+    CHECK_INT(handle_new(s, &h), HF_OK);
+    CHECK_INT(hf_start(h, "w", NULL, HF_OPT(.id = "r"), NULL), HF_UNKNOWN);
+    CHECK_INT(hf_errcode(h), HF_UNKNOWN);
+    CHECK_INT(calls, 3);
+    hf_close(h);
+}
+
 TEST(a_start_whose_answer_is_lost_is_repeated_and_starts_one_run)
 {
     struct store *inner, *s;

@@ -210,7 +210,7 @@ TEST_WITHIN(no_row_is_missed_or_brought_twice_whatever_writers_do, 120)
 {
     static struct writer writers[WRITERS];
     struct owner         o;
-    struct map           seen = {0};
+    static struct map    seen; /* one test a process */
     const char          *url = new_database();
     int64_t              until_us = clock_steady_us() + (test_is_quick() ? 3 : 8) * US_PER_S;
     unsigned             seed = 1;
@@ -248,6 +248,7 @@ TEST_WITHIN(rows_are_found_after_transaction_ids_went_backwards, 120)
     int          rc;
 
     OK(postgres_migrate(url, MIGRATE_RUN, &out, &err));
+    buf_release(&out);
     own(&o, url);
     enqueue(o.store, NULL, 5, NULL);
     OK(cycle(&o, NULL, 0));
@@ -298,9 +299,9 @@ TEST(rows_of_another_servers_future_are_found_by_a_new_owner)
 
 TEST(many_partitions_are_read_like_few)
 {
-    const char  *url = new_database();
-    struct owner o;
-    struct map   seen = {0};
+    const char       *url = new_database();
+    struct owner      o;
+    static struct map seen; /* one test a process */
     pg_exec(url, "select holdfast.create_queue('many', 'worker', 300)");
     own(&o, url);
     CHECK_INT(o.n, 308);
@@ -323,10 +324,10 @@ TEST(many_partitions_are_read_like_few)
 TEST_WITHIN(big_payloads_come_a_few_at_a_time_and_all_of_them, 60)
 {
     enum { BIG = 700000, COUNT = 60 };
-    const char  *url = new_database();
-    char        *payload = mem_zalloc(BIG + 1);
-    struct owner o;
-    struct map   seen = {0};
+    const char       *url = new_database();
+    char             *payload = mem_zalloc(BIG + 1);
+    struct owner      o;
+    static struct map seen; /* one test a process */
     memset(payload, '1', BIG);
     own(&o, url);
     enqueue(o.store, NULL, 500, "1");

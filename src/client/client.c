@@ -33,8 +33,11 @@ int
 submit_again(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
 {
     int rc = HF_UNKNOWN;
-    for (int i = 0; i < UNKNOWN_REPEATS && rc == HF_UNKNOWN; i++)
+    for (int i = 0; i < UNKNOWN_REPEATS && rc == HF_UNKNOWN; i++) {
         rc = submit_once(h, items, n, bad, err);
+        if (i > 0 && rc == HF_UNAVAILABLE) /* but the first may have happened */
+            rc = err->code = HF_UNKNOWN;
+    }
     return rc;
 }
 

@@ -242,6 +242,10 @@ int pg_result(struct postgres *s, struct err *err);
 /* Reads to the end of the section. HF_OK if all of it did well, else its first error. A failed
  * transaction is rolled back once the pipeline is empty. HF_UNKNOWN: see pg_commit. */
 int pg_synced(struct postgres *s, struct err *err);
+/* Through a pooler: reads what was sent, before more is. PgBouncer before 1.21 gives the server
+ * connection of a client that dies between two Syncs to another client, which then reads answers
+ * that are not its own. So there is one section under way at most. */
+void pg_one_section(struct postgres *s);
 /* Reads all that was sent, and rolls back a transaction that is open. For ways out. */
 void pg_rollback(struct postgres *s);
 

@@ -165,9 +165,11 @@ attempt(struct cycle *c, struct err *err)
 
     c->told = c->failed = c->busy = false;
     TRY(begin(c, err));
+    bool apart = c->writes && c->s->pooled; /* see pg_one_section */
     if (c->writes)
         send_batch(c);
-    pg_fetch_send(&c->fetch);
+    if (!apart)
+        pg_fetch_send(&c->fetch);
     if (c->writes && (rc = batch_results(c, err)) != HF_OK) {
         pg_rollback(c->s);
         return rc;
@@ -178,6 +180,8 @@ attempt(struct cycle *c, struct err *err)
         c->s->busy_until_us = clock_steady_us() + BUSY_FOR_US + BUSY_LONGER_US;
     if (c->told)
         pg_synced(c->s, NULL);
+    if (apart)
+        pg_fetch_send(&c->fetch);
     rc = pg_fetch_results(&c->fetch, &again, err);
     for (int i = 0; rc == HF_OK && again && i < FETCHES; i++)
         rc = fetch_again(c, &again, err);

@@ -444,6 +444,13 @@ pg_rollback(struct postgres *s)
     s->bad_item = detail;
 }
 
+void
+pg_one_section(struct postgres *s)
+{
+    if (s->pooled && s->first < s->n_expected)
+        pg_rollback(s);
+}
+
 /* ---- outside the pipeline */
 
 static int

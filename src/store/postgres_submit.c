@@ -320,7 +320,8 @@ send_all(const struct submitting *t, bool alone)
         pg_sync_write(t->s);
     else
         pg_commit(t->s);
-    send_hint(t);
+    if (!t->s->pooled)
+        send_hint(t);
     pg_push(t->s);
 }
 
@@ -361,8 +362,12 @@ submit_once(struct submitting *t, size_t *bad, struct err *err)
     for (size_t i = 0; rc == HF_OK && i < t->n_groups; i++)
         rc = read_group(t, &t->groups[i], bad, err);
     int end = pg_synced(t->s, rc == HF_OK ? err : NULL);
-    if (rc != HF_OK || end != HF_OK)
+    if (rc != HF_OK || end != HF_OK) {
         pg_rollback(t->s);
+    } else if (t->s->pooled) { /* see pg_one_section */
+        send_hint(t);
+        pg_push(t->s);
+    }
     return rc == HF_OK ? end : rc;
 }
 

@@ -99,6 +99,7 @@ pg_forget_news(struct postgres *s, int32_t partition)
 void
 pg_hint(struct postgres *s, const int32_t *partitions, size_t n)
 {
+    pg_one_section(s);
     struct pg_args *a = pg_args(s);
     int             ids = pg_array(a, PG_INT2);
     for (size_t i = 0; i < n; i++)
@@ -144,6 +145,7 @@ pg_tell(struct postgres *s, const int64_t *run_nos, size_t n)
 void
 pg_hint_workers(struct postgres *s)
 {
+    pg_one_section(s);
     pg_send(s, PG_hint_workers, NULL);
     pg_sync(s);
 }
@@ -151,6 +153,7 @@ pg_hint_workers(struct postgres *s)
 void
 pg_hint_owner(struct postgres *s, int64_t worker)
 {
+    pg_one_section(s);
     struct pg_args *a = pg_args(s);
     pg_put_int8(a, worker);
     pg_send(s, PG_hint_owner, a);
