@@ -4,7 +4,7 @@
 # Variants: release writes to build/, asan and tsan to build/asan/ and build/tsan/; objects are in
 # build/obj/VARIANT/. Sources are found by wildcard:
 #   src/{base,core,store,client,worker,testing}/*.c   the library
-#   src/cli/*.c                                       the command
+#   src/cli/*.c, src/bench/*.c                        the command, and what measures
 #   examples/NAME/*.c                                 a module, build/examples/NAME.so
 #   tests/{unit,suite,sim,fuzz,cli}_*.c, tests/{guarantees,features,bad_days}_*.c   a test program each
 #   tests/store_*.c                                   the store suite, linked to STORE_SUITES
@@ -51,11 +51,11 @@ ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 LIB_SRC  := $(wildcard $(patsubst %,src/%/*.c,base core store client worker testing))
-CLI_SRC  := $(wildcard src/cli/*.c)
+CLI_SRC  := $(wildcard src/cli/*.c src/bench/*.c)
 TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli guarantees features bad_days))
 STORE_SUITE_SRC := $(wildcard tests/store_*.c)
 HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC) tests/pg_serve.c,$(wildcard tests/*.c)) \
-              $(wildcard src/cli/relay.c)
+              src/bench/relay.c
 BENCH_SRC  := $(wildcard bench/*.c)
 EXAMPLES   := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
 SQL        := $(shell find sql -type d -o -name '*.sql')
@@ -130,10 +130,10 @@ $(patsubst %,$(OUT)/tests/%,$(STORE_SUITES)): $(call objects,$(STORE_SUITE_SRC))
 $(OUT)/tests/%: $(OBJ)/tests/%.o $(OUT)/tests/libtest.a $(OUT)/libholdfast.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
-# Alone: it outlives test programs, so it carries none of what they test.
-$(OUT)/tests/pg_serve: $(OBJ)/tests/pg_serve.o
+# Without the library: it outlives test programs, so it carries none of what they test.
+$(OUT)/tests/pg_serve: $(call objects,tests/pg_serve.c src/bench/server.c src/bench/server_files.c)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OUT)/bench/%: $(OBJ)/bench/%.o $(OUT)/libholdfast.a
 	@mkdir -p $(@D)

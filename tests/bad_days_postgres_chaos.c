@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/relay.h"
+#include "bench/relay.h"
 #include "ledger.h"
 
 enum { WORKERS = 3, CLIENTS = 2, LEASE_MS = 1500 };

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/relay.h"
+#include "bench/relay.h"
 #include "ledger.h"
 
 enum { LEASE_MS = 1500 };

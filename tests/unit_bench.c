@@ -1,7 +1,7 @@
 /* Percentiles and medians of the benchmark. */
 #include <math.h>
 
-#include "cli/bench_stats.c"
+#include "bench/numbers.c"
 #include "test.h"
 
 TEST(a_percentile_is_the_smallest_value_that_the_share_is_not_above)

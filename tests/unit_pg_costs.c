@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/relay.h"
+#include "bench/relay.h"
 #include "proc.h"
 #include "store/cost.h"
 #include "store/postgres.h"

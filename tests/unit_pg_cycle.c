@@ -13,7 +13,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "cli/relay.h"
+#include "bench/relay.h"
 #include "store/postgres_cycle.h"
 
 static struct pg *server;

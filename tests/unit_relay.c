@@ -1,8 +1,8 @@
 /*
- * The relay (src/cli/relay.h): the network that it pretends to be has the delay that was asked for,
+ * The relay (src/bench/relay.h): the network that it pretends to be has the delay that was asked for,
  * harms nothing unless told to, and then harms exactly that.
  */
-#include "cli/relay.h"
+#include "bench/relay.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -7,8 +7,8 @@
  * It is a thread of its own. All calls but open and close may come from any thread; what they ask
  * for is done when they return. Only bytes are late: a connection itself is accepted at once.
  */
-#ifndef CLI_RELAY_H
-#define CLI_RELAY_H
+#ifndef BENCH_RELAY_H
+#define BENCH_RELAY_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* Percentiles and medians. What is not known is NAN. */
-#include "cli/bench.h"
+#include "bench/bench.h"
 
 #include <math.h>
 #include <stdlib.h>

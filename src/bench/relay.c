@@ -3,7 +3,7 @@
  * came and when it is due. Ends of streams stand in the queue too, so they are as late as bytes.
  * The thread owns all that; others hand it one command at a time and wait until it is done.
  */
-#include "cli/relay.h"
+#include "bench/relay.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/cli.h"
 
 enum { SHARE_OUT_MS = 30000, STOP_MS = 30000, LEASE_MIN_S = 10, TASKS_A_LEASE_SECOND = 20000 };

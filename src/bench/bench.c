@@ -1,6 +1,6 @@
 /* `holdfast bench`: the options, and each scenario with each number of workers, so often as asked.
  */
-#include "cli/bench.h"
+#include "bench/bench.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/relay.h"
+#include "bench/relay.h"
 
 enum {
     REPEAT_MAX = 101,

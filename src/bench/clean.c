@@ -1,7 +1,7 @@
 /* What is in the queue of a benchmark beside it: runs that sleep, and what a benchmark left. */
 #include <string.h>
 
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/cli.h"
 
 enum { PAGE = 1000 };

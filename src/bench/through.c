@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/cli.h"
-#include "cli/relay.h"
+#include "bench/relay.h"
 
 enum { PORT_DEFAULT = 5432 };
 

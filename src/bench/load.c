@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/cli.h"
 
 enum { PAGE = 5000, WARM_UP = 20, WAIT_MS = 60000, REST_MS = 300 };

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/cli.h"
-#include "cli/relay.h"
+#include "bench/relay.h"
 #include "store/cost.h"
 
 /* Of /proc/PID/stat, behind the name: state, parent, ... and from the 12th on clock ticks of the

@@ -5,8 +5,8 @@
  * bench_clean.c takes away what is left, bench_cost.c reads what it cost, bench_stats.c makes
  * percentiles and medians, bench_print.c prints.
  */
-#ifndef CLI_BENCH_H
-#define CLI_BENCH_H
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
