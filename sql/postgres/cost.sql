@@ -25,3 +25,10 @@ select (xpath('//n/text()', query_to_xml(
 select s.name, current_setting(s.name)
   from unnest($1::text[]) with ordinality as u (name, position)
   join pg_settings s on s.name = u.name order by u.position;
+
+-- name: pin_begin
+begin isolation level repeatable read read only;
+
+-- name: pin_snapshot
+-- From here on to the end of the transaction no row that is deleted can be taken away.
+select set_config('idle_in_transaction_session_timeout', '0', true), pg_current_snapshot();

@@ -10,6 +10,9 @@ select exists (select from pg_namespace where nspname = 'holdfast');
 -- name: make_schema
 create schema if not exists holdfast;
 
+-- name: drop_schema
+drop schema if exists holdfast cascade;
+
 -- name: make_migrations
 create table if not exists holdfast.migration (
     version    integer     primary key,

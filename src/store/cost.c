@@ -38,3 +38,11 @@ store_settings(struct store *s, struct arena *a, struct store_setting **out, siz
     memcpy(*out, all, sizeof(all));
     return HF_OK;
 }
+
+int
+store_pin(struct store *s, struct err *err)
+{
+    if (is_postgres(s))
+        return postgres_pin(s, err);
+    return err_set(err, HF_INVALID, "an SQLite file has no horizon to pin");
+}

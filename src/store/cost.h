@@ -25,7 +25,12 @@ struct store_setting {
 int store_settings(struct store *s, struct arena *a, struct store_setting **out, size_t *n,
                    struct err *err);
 
+/* Pins the horizon of the server's vacuum for as long as this connection is open, as a long
+ * transaction of somebody else's would. HF_INVALID: a store that has none. */
+int store_pin(struct store *s, struct err *err);
+
 /* postgres_cost.c */
+int postgres_pin(struct store *s, struct err *err);
 int postgres_cost(struct store *s, struct store_cost *out, struct err *err);
 int postgres_settings(struct store *s, struct arena *a, struct store_setting **out, size_t *n,
                       struct err *err);

@@ -73,3 +73,17 @@ postgres_settings(struct store *base, struct arena *a, struct store_setting **ou
     *n = count;
     return HF_OK;
 }
+
+int
+postgres_pin(struct store *base, struct err *err)
+{
+    struct postgres *s = postgres_of(base);
+
+    TRY(pg_ready(s, err));
+    pg_send(s, PG_pin_begin, NULL);
+    pg_sync(s);
+    TRY(pg_synced(s, err));
+    pg_send(s, PG_pin_snapshot, NULL);
+    pg_sync(s);
+    return pg_synced(s, err);
+}

@@ -285,3 +285,21 @@ postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, struc
         *err = own;
     return rc;
 }
+
+int
+postgres_drop(const char *url, struct err *err)
+{
+    struct err       own = {0};
+    struct postgres *s = NULL;
+    int              rc = postgres_new(url, NULL, &s, &own);
+
+    if (rc == HF_OK) {
+        s->patience_us = PATIENCE_US;
+        rc = run_statement(s, PG_drop_schema, &own);
+    }
+    if (s)
+        postgres_free(s);
+    if (rc != HF_OK && err)
+        *err = own;
+    return rc;
+}

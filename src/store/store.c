@@ -125,6 +125,14 @@ store_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct e
     return migrate_by_opening(url, out, err);
 }
 
+int
+store_drop(const char *url, struct err *err)
+{
+    if (is_postgres(url))
+        return postgres_drop(url, err);
+    return err_set(err, HF_INVALID, "%s: only a PostgreSQL store has a schema to drop", url);
+}
+
 bool
 queue_in_list(const char *list, const char *queue)
 {

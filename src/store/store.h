@@ -615,6 +615,10 @@ enum migrate_mode {
 struct buf;
 int store_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
 int postgres_migrate(const char *url, enum migrate_mode mode, struct buf *out, struct err *err);
+/* Takes a PostgreSQL store's schema away, with all that is in it: for those that were made to be
+ * thrown away. There being none is fine. HF_INVALID: another kind of store. */
+int store_drop(const char *url, struct err *err);
+int postgres_drop(const char *url, struct err *err);
 int postgres_store_open(const char *url, const struct clock *clock, struct store **out,
                         struct err *err);
 /* A shared one: the model of a store with several workers. */
