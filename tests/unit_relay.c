@@ -1,6 +1,6 @@
 /*
- * The relay (src/bench/relay.h): the network that it pretends to be has the delay that was asked for,
- * harms nothing unless told to, and then harms exactly that.
+ * The relay (src/bench/relay.h): the network that it pretends to be has the delay that was asked
+ * for, harms nothing unless told to, and then harms exactly that.
  */
 #include "bench/relay.h"
 

@@ -1,9 +1,8 @@
-/* `holdfast bench`: the options, and each scenario with each number of workers, so often as asked.
- */
+/* `holdfast bench`: the options, and each point on each site, so often as asked. */
 #include "bench/bench.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,29 +10,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/buf.h"
 #include "cli/cli.h"
-#include "bench/relay.h"
+#include "cli/print.h"
+#include "store/cost.h"
 
-enum {
-    REPEAT_MAX = 101,
-    RESULTS_MAX = 4 * BENCH_LIST_MAX * BENCH_LIST_MAX,
-    BACKLOG_COUNTED = 90000
-};
-enum { SLOTS_DEFAULT = 16, DURATION_OF_BACKLOG_MS = 5000 };
+enum { REPEAT_DEFAULT = 3, REPEAT_MAX = 101, SLOTS_DEFAULT = 16, SLOTS_MAX = 2500 };
 
-static const struct {
-    const char *name;
-    int64_t     units;
-} scenarios[] = {{"noop", 500000}, {"fan-out", 50000}, {"latency", 300}, {"latency-fan-out", 300}};
-
-enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
-
-const char *
-bench_scenario_name(enum scenario s)
-{
-    return scenarios[s].name;
-}
+/* A command that finds no regression says 0, one that does 1. */
+enum { EXIT_WORSE = 1 };
 
 void
 bench_say(const struct bench *b, const char *fmt, ...)
@@ -48,193 +33,6 @@ bench_say(const struct bench *b, const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fflush(stderr);
-}
-
-/* "20,200,2000" */
-static int
-read_list(struct cli *c, const char *option, int first, int max, int *out, size_t *n)
-{
-    const char *p = args_text(c, option, NULL);
-
-    *n = 1;
-    out[0] = first;
-    for (*n = p ? 0 : 1; p && *n < BENCH_LIST_MAX; p++) {
-        char *end;
-        long  v = strtol(p, &end, 10);
-        if (end == p || v < 1 || v > max || (*end && *end != ','))
-            break;
-        out[(*n)++] = (int)v;
-        if (*end == '\0')
-            return HF_OK;
-        p = end;
-    }
-    if (p == NULL)
-        return HF_OK;
-    return err_set(&c->err, HF_INVALID, "bench: --%s: %s; 1 to %d, or up to %d with commas", option,
-                   args_text(c, option, NULL), max, BENCH_LIST_MAX);
-}
-
-static int
-read_options(struct bench *b)
-{
-    enum { IN_FLIGHT_MAX = 9999, SLOTS_MAX = 1024 }; /* store.queues counts to 10,000 */
-    struct cli *c = b->c;
-
-    b->queue = args_text(c, "queue", "bench");
-    b->slots = (int)args_number(c, "slots", SLOTS_DEFAULT);
-    b->repeat = (int)args_number(c, "repeat", 3);
-    b->units_given = args_number(c, "units", 0);
-    b->duration_ms = args_number(c, "duration", 0);
-    b->backlog = args_number(c, "backlog", 0);
-    b->parked = args_number(c, "parked", 0);
-    b->rtt_ms = args_number(c, "rtt", 0);
-    if (args_given(c, "units") && b->units_given < 1)
-        return err_set(&c->err, HF_INVALID, "bench: --units: at least 1");
-    if (b->slots < 1 || b->slots > SLOTS_MAX)
-        return err_set(&c->err, HF_INVALID, "bench: --slots: %d, 1 to %d", b->slots, SLOTS_MAX);
-    if (b->repeat < 1 || b->repeat > REPEAT_MAX)
-        return err_set(&c->err, HF_INVALID, "bench: --repeat: %d, 1 to %d", b->repeat, REPEAT_MAX);
-    TRY(read_list(c, "workers", 1, BENCH_WORKERS_MAX, b->workers_list, &b->n_workers_list));
-    return read_list(c, "in-flight", 200, IN_FLIGHT_MAX, b->in_flight_list, &b->n_in_flight_list);
-}
-
-/* The words after the command; all scenarios if there are none. */
-static int
-read_scenarios(struct bench *b, bool *wanted)
-{
-    struct cli *c = b->c;
-
-    for (int i = 0; i < SCENARIOS; i++)
-        wanted[i] = c->n_operands == 0;
-    for (int k = 0; k < c->n_operands; k++) {
-        int i = 0;
-        while (i < SCENARIOS && strcmp(c->operands[k], scenarios[i].name) != 0)
-            i++;
-        if (i == SCENARIOS)
-            return err_set(&c->err, HF_INVALID,
-                           "bench: %s is not one of noop, fan-out, latency, latency-fan-out",
-                           c->operands[k]);
-        wanted[i] = true;
-    }
-    if (b->backlog && (c->n_operands != 1 || !wanted[SCENARIO_NOOP]))
-        return err_set(&c->err, HF_INVALID, "bench: --backlog goes with noop alone");
-    return HF_OK;
-}
-
-/* ---- the store */
-
-/* Without a store that is named: one in a new directory here, so on the disk of the user's. */
-static int
-choose_store(struct bench *b)
-{
-    const char *url = b->c->store_url ? b->c->store_url : getenv("HOLDFAST_STORE");
-    char        cwd[PATH_MAX];
-
-    if (url == NULL || url[0] == '\0') {
-        char *dir = getcwd(cwd, sizeof(cwd))
-                        ? arena_printf(&b->c->arena, "%s/holdfast-bench-XXXXXX", cwd)
-                        : NULL;
-        if (dir == NULL || mkdtemp(dir) == NULL)
-            return err_set(&b->c->err, HF_UNAVAILABLE, "bench: no directory for a store here: %s",
-                           strerror(errno));
-        b->dir = dir;
-        url = arena_printf(&b->c->arena, "sqlite:%s/bench.db", dir);
-    }
-    b->url = b->load_url = url;
-    b->c->store_url = url;
-    return url ? HF_OK : cli_nomem(b->c);
-}
-
-static void
-remove_dir(const struct bench *b)
-{
-    struct dirent *entry;
-    DIR           *d = opendir(b->dir);
-
-    while (d && (entry = readdir(d)))
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(d), entry->d_name, 0);
-    if (d)
-        closedir(d);
-    rmdir(b->dir);
-}
-
-static int
-open_store(struct bench *b)
-{
-    TRY(choose_store(b));
-    TRY(cli_open(b->c, true));
-    if (b->rtt_ms)
-        TRY(bench_relay_open(b, &b->c->err));
-    if (!b->c->h->store->shared && (b->n_workers_list > 1 || b->workers_list[0] > 1))
-        return err_set(&b->c->err, HF_INVALID,
-                       "bench: one worker at a time serves a store of this kind");
-    b->n_workers = 0;
-    TRY(bench_check_alone(b));
-    /* Makes the queue, and shows that its work is done. */
-    if (hf_enqueue(b->c->h, "noop", NULL, HF_OPT(.queue = b->queue), NULL))
-        return cli_fail(b->c);
-    return bench_clean(b);
-}
-
-/* ---- running */
-
-static int
-repeat(struct bench *b, struct result *r)
-{
-    r->runs = arena_zalloc(&b->c->arena, (size_t)b->repeat * sizeof(*r->runs));
-    if (r->runs == NULL)
-        return cli_nomem(b->c);
-    for (int k = 0; k < b->repeat; k++) {
-        bench_say(b, "%s, %d workers, %d in flight: %d of %d", scenarios[r->scenario].name,
-                  r->workers, r->in_flight, k + 1, b->repeat);
-        TRY(bench_run(b, &r->runs[r->n_runs++]));
-        bool last = k + 1 == b->repeat && args_given(b->c, "keep");
-        if (!last)
-            TRY(bench_clean(b));
-    }
-    r->median = numbers_median(r->runs, r->n_runs);
-    return HF_OK;
-}
-
-static void
-prepare(struct bench *b, enum scenario s, int workers, int in_flight, struct result *r)
-{
-    static const int64_t no_duration = 0;
-    int64_t              fallback = b->duration_ms ? scenarios[s].units * 10 : scenarios[s].units;
-
-    if (s == SCENARIO_FAN_OUT && b->duration_ms)
-        fallback = INT64_MAX;
-    if (s == SCENARIO_NOOP && b->backlog > BACKLOG_COUNTED && b->duration_ms == no_duration)
-        b->duration_ms = DURATION_OF_BACKLOG_MS;
-    b->scenario = s;
-    b->units = b->units_given ? b->units_given : fallback;
-    b->n_workers = workers;
-    b->in_flight = in_flight;
-    *r = (struct result){.scenario = s, .workers = workers, .in_flight = in_flight};
-}
-
-static int
-run_all(struct bench *b, const bool *wanted)
-{
-    struct result *results = arena_alloc(&b->c->arena, RESULTS_MAX * sizeof(*results));
-    size_t         n = 0;
-
-    if (results == NULL)
-        return cli_nomem(b->c);
-    for (int s = 0; s < SCENARIOS; s++)
-        for (size_t w = 0; wanted[s] && w < b->n_workers_list; w++) {
-            size_t turns = s == SCENARIO_FAN_OUT ? b->n_in_flight_list : 1;
-            for (size_t k = 0; k < turns; k++) {
-                int in_flight = s == SCENARIO_NOOP      ? 0
-                                : s == SCENARIO_FAN_OUT ? b->in_flight_list[k]
-                                                        : 1;
-                prepare(b, s, b->workers_list[w], in_flight, &results[n]);
-                TRY(repeat(b, &results[n++]));
-            }
-        }
-    bench_say(b, "%s", "");
-    return bench_print(b, results, n);
 }
 
 static volatile sig_atomic_t stop_asked;
@@ -252,32 +50,319 @@ bench_check_stop(struct bench *b)
     return stop_asked ? err_set(&b->c->err, HF_CANCELLED, "bench: stopped") : HF_OK;
 }
 
+/* ---- options */
+
+/* A number of units, or a duration with its unit: milliseconds; -1 if it was not given. */
+static int
+read_time(struct cli *c, const char *option, int64_t unit_ms, int64_t *out)
+{
+    const char *text = args_text(c, option, NULL);
+
+    *out = -1;
+    if (text == NULL)
+        return HF_OK;
+    if (text[0] && text[strspn(text, "0123456789")] == '\0') {
+        TRY(parse_number(text, out, &c->err));
+        *out *= unit_ms;
+        return HF_OK;
+    }
+    if (parse_duration(text, out, &c->err))
+        return err_prefix(&c->err, "bench: --%s: ", option);
+    return HF_OK;
+}
+
+/* A count of at least 1; -1 if it was not given. */
+static int
+read_count(struct cli *c, const char *option, int64_t max, int64_t *out)
+{
+    *out = args_number(c, option, -1);
+    if (args_given(c, option) && (*out < 1 || *out > max))
+        return err_set(&c->err, HF_INVALID, "bench: --%s: %lld, 1 to %lld", option, (long long)*out,
+                       (long long)max);
+    return HF_OK;
+}
+
+static int
+read_options(struct bench *b)
+{
+    struct cli *c = b->c;
+    int64_t     repeat;
+
+    TRY(read_count(c, "tasks", INT64_MAX / 2, &b->units));
+    TRY(read_count(c, "slots", SLOTS_MAX, &b->slots));
+    TRY(read_count(c, "workers", BENCH_WORKERS_MAX, &b->workers));
+    TRY(read_count(c, "in-flight", 50000, &b->in_flight));
+    TRY(read_count(c, "payload", HF_PAYLOAD_MAX, &b->payload));
+    TRY(read_count(c, "repeat", REPEAT_MAX, &repeat));
+    TRY(read_time(c, "rtt", 1, &b->rtt_ms));
+    TRY(read_time(c, "duration", HF_SECOND, &b->duration_ms));
+    b->repeat = repeat > 0 ? (int)repeat : REPEAT_DEFAULT;
+    return HF_OK;
+}
+
+static int
+check_names(struct bench *b)
+{
+    struct cli *c = b->c;
+
+    for (int k = 0; k < c->n_operands; k++) {
+        const struct scenario *s = scenarios;
+        while (s->name && strcmp(c->operands[k], s->name) != 0)
+            s++;
+        if (s->name == NULL)
+            return err_set(&c->err, HF_INVALID, "bench: %s is not one of %s", c->operands[k],
+                           scenario_names(&c->arena));
+    }
+    return HF_OK;
+}
+
+static bool
+is_wanted(const struct bench *b, const struct point *p)
+{
+    const struct cli *c = b->c;
+
+    for (int k = 0; k < c->n_operands; k++)
+        if (strcmp(c->operands[k], p->scenario) == 0)
+            return true;
+    return args_given(c, "all") || (c->n_operands == 0 && strcmp(p->scenario, "default") == 0);
+}
+
+/* The point with what the options say put in; false: this store cannot do it. */
+static bool
+prepare(const struct bench *b, const struct point *p, const struct site *site, struct point *out)
+{
+    bool shared = strcmp(site->store, "postgresql") == 0;
+
+    *out = *p;
+    if (out->workers == 0)
+        out->workers = 1;
+    if (out->slots == 0)
+        out->slots = SLOTS_DEFAULT;
+    if (b->units > 0) { /* and what is beside them in proportion */
+        double share = (double)b->units / (double)p->units;
+        out->backlog = (int64_t)((double)p->backlog * share);
+        out->parked = (int64_t)((double)p->parked * share);
+        out->units = b->units;
+    }
+    if (b->slots > 0)
+        out->slots = (int)b->slots;
+    if (b->workers > 0)
+        out->workers = (int)b->workers;
+    if (b->in_flight > 0 && p->in_flight > 1)
+        out->in_flight = (int)b->in_flight;
+    if (b->payload > 0)
+        out->payload = b->payload;
+    if (b->rtt_ms >= 0)
+        out->rtt_ms = b->rtt_ms;
+    if (b->duration_ms > 0)
+        out->duration_ms = b->duration_ms;
+    if (shared)
+        return true;
+    /* One worker at a time serves a file: what is about more of them is not for it. */
+    if (p->only_shared || out->rtt_ms || (strncmp(p->scenario, "scale-", 6) == 0 && p->workers > 1))
+        return false;
+    out->workers = 1;
+    return true;
+}
+
+/* ---- sites */
+
+static int
+open_sites(struct bench *b)
+{
+    struct cli *c = b->c;
+    const char *url = c->store_url ? c->store_url : getenv("HOLDFAST_STORE");
+
+    if (url && url[0]) {
+        b->n_sites = 1;
+        return site_open_url(&b->sites[0], url, &c->arena, &c->err);
+    }
+    int rc = site_open_server(&b->sites[1], &c->arena, &c->err);
+    if (rc == HF_NOT_FOUND)
+        fprintf(stderr, "holdfast: %s; only SQLite is measured\n", c->err.text);
+    else if (rc)
+        return rc;
+    b->n_sites = rc ? 1 : 2;
+    return site_open_directory(&b->sites[0], &c->arena, &c->err);
+}
+
+/* ---- running */
+
+static int
+repeat(struct bench *b, struct result *r)
+{
+    int n = r->point.once && !args_given(b->c, "repeat") ? 1 : b->repeat;
+
+    r->runs = arena_zalloc(&b->c->arena, (size_t)n * sizeof(*r->runs));
+    if (r->runs == NULL)
+        return cli_nomem(b->c);
+    int rc = HF_OK;
+    for (int k = 0; rc == HF_OK && k < n; k++)
+        rc = bench_run(b, r);
+    r->median = numbers_median(r->runs, r->n_runs);
+    r->spread = numbers_spread(r->runs, r->n_runs);
+    return rc;
+}
+
+static int
+run_all(struct bench *b, struct report *report)
+{
+    struct result *results = NULL;
+    size_t         most = 0, *n = &report->n;
+    int            rc = HF_OK;
+
+    for (const struct point *p = points; p->scenario; p++)
+        most += b->n_sites;
+    report->results = results = arena_zalloc(&b->c->arena, most * sizeof(*results));
+    if (results == NULL)
+        return cli_nomem(b->c);
+    for (const struct point *p = points; rc == HF_OK && p->scenario; p++)
+        for (size_t k = 0; rc == HF_OK && is_wanted(b, p) && k < b->n_sites; k++) {
+            struct result *r = &results[*n];
+            if (!prepare(b, p, &b->sites[k], &r->point))
+                continue;
+            b->site = &b->sites[k];
+            r->store = b->site->store;
+            rc = repeat(b, r);
+            *n += r->n_runs > 0;
+        }
+    bench_say(b, "%s", "");
+    if (rc == HF_OK && *n == 0)
+        return err_set(&b->c->err, HF_INVALID, "bench: this is not for a store of this kind");
+    return rc;
+}
+
+/* What durability and speed depend on. */
+static int
+read_settings(struct bench *b, struct report *r)
+{
+    for (size_t k = 0; k < b->n_sites; k++) {
+        const char *url;
+        TRY(site_make_store(&b->sites[k], &b->c->arena, &url, &b->c->err));
+        b->c->store_url = url;
+        int rc = cli_open(b->c, true);
+        if (rc == HF_OK)
+            rc = store_settings(b->c->h->store, &b->c->arena, &r->settings[k], &r->n_settings[k],
+                                &b->c->err);
+        hf_close(b->c->h);
+        b->c->h = NULL;
+        int dropped = site_drop_store(&b->sites[k], url, rc ? NULL : &b->c->err);
+        TRY(rc ? rc : dropped);
+    }
+    return HF_OK;
+}
+
+/* ---- results */
+
+/* A file is opened before anything is measured, so that no result is lost. */
+static int
+open_output(struct cli *c, const char *option, FILE **out)
+{
+    const char *path = args_text(c, option, NULL);
+
+    *out = NULL;
+    if (path == NULL || strcmp(path, "-") == 0)
+        return HF_OK;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    *out = fd < 0 ? NULL : fdopen(fd, "w");
+    return *out
+               ? HF_OK
+               : err_set(&c->err, HF_INVALID, "bench: --%s: %s: %s", option, path, strerror(errno));
+}
+
+static int
+write_json(struct bench *b, const struct report *r, FILE *to)
+{
+    struct buf text = {0};
+
+    TRY(put_results_json(r, &text));
+    if (to == NULL)
+        return print_buf(b->c, &text);
+    bool ok = ftruncate(fileno(to), 0) == 0 && fwrite(text.data, 1, text.len, to) == text.len &&
+              fputc('\n', to) != EOF && fflush(to) == 0;
+    buf_release(&text);
+    return ok ? HF_OK
+              : err_set(&b->c->err, HF_UNAVAILABLE, "bench: --json: %s: %s",
+                        args_text(b->c, "json", ""), strerror(errno));
+}
+
+static int
+print_results(struct bench *b, const struct report *r, FILE *json, const struct earlier *earlier)
+{
+    const char *path = args_text(b->c, "json", NULL), *plots = args_text(b->c, "svg", NULL);
+    bool        worse = false;
+
+    if (path == NULL || json)
+        TRY(print_results_table(r, &b->c->arena));
+    if (path)
+        TRY(write_json(b, r, json));
+    if (plots)
+        TRY(write_plots(r, plots, &b->c->err));
+    if (earlier)
+        TRY(earlier_compare(earlier, r->results, r->n, &b->c->arena, &worse, &b->c->err));
+    if (worse)
+        b->c->exit_code = EXIT_WORSE;
+    return HF_OK;
+}
+
+static int
+measure(struct bench *b, FILE *json, const struct earlier *earlier)
+{
+    struct report report = {.b = b};
+    struct err    own;
+
+    TRY(open_sites(b));
+    TRY(read_settings(b, &report));
+    int rc = run_all(b, &report);
+    own = b->c->err;
+    if (report.n > 0) { /* what there is, also after an interrupt */
+        int printed = print_results(b, &report, json, earlier);
+        if (rc == HF_OK)
+            return printed;
+    }
+    b->c->err = own;
+    return rc;
+}
+
+static void
+list_scenarios(void)
+{
+    for (const struct scenario *s = scenarios; s->name; s++)
+        printf("%-16s  %s\n", s->name, s->help);
+}
+
 int
 run_bench(struct cli *c)
 {
-    struct bench *b = arena_zalloc(&c->arena, sizeof(*b));
-    bool          wanted[SCENARIOS];
+    struct bench   *b = arena_zalloc(&c->arena, sizeof(*b));
+    struct earlier *earlier = NULL;
+    FILE           *json = NULL;
 
     if (b == NULL)
         return cli_nomem(c);
     b->c = c;
+    if (args_given(c, "list")) {
+        list_scenarios();
+        return HF_OK;
+    }
     TRY(read_options(b));
-    TRY(read_scenarios(b, wanted));
+    TRY(check_names(b));
+    if (args_given(c, "compare"))
+        TRY(earlier_read(args_text(c, "compare", NULL), &earlier, &c->err));
+    int rc = open_output(c, "json", &json);
     b->out = mmap(NULL, sizeof(*b->out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (b->out == MAP_FAILED)
-        return cli_nomem(c);
+    if (rc == HF_OK)
+        rc = b->out == MAP_FAILED ? cli_nomem(c) : board_make(&b->board, &c->err);
     signal(SIGINT, interrupted);
     signal(SIGTERM, interrupted);
-    int rc = open_store(b);
     if (rc == HF_OK)
-        rc = run_all(b, wanted);
-    bench_workers_kill(b);
-    relay_close(b->relay);
-    if (b->dir && !args_given(c, "keep")) {
-        hf_close(c->h);
-        c->h = NULL;
-        remove_dir(b);
-    }
+        rc = measure(b, json, earlier);
+    for (size_t k = 0; k < BENCH_SITES_MAX; k++)
+        site_close(&b->sites[k]);
+    if (json && fclose(json) != 0 && rc == HF_OK)
+        rc = err_set(&c->err, HF_UNAVAILABLE, "bench: --json: %s", strerror(errno));
+    board_free(b->board);
     munmap(b->out, sizeof(*b->out));
+    earlier_free(earlier);
     return rc;
 }

@@ -1,9 +1,15 @@
 /*
- * `holdfast bench`: measures the store and the engine as users have them: worker processes, and a
- * process that makes the load. bench.c reads the options and goes through the scenarios,
- * bench_run.c does one run of one, bench_load.c is the load, bench_worker.c the workers,
- * bench_clean.c takes away what is left, bench_cost.c reads what it cost, bench_stats.c makes
- * percentiles and medians, bench_print.c prints.
+ * `holdfast bench`: measures the stores and the engine as users have them: worker processes, and a
+ * process that makes the load, on a store that is made for each measurement (site.h).
+ *
+ *     scenarios.c    the table of what is measured: points, by the names of scenarios
+ *     bench.c        options; goes through sites, points and repeats
+ *     run.c          one repeat of one point: store, workers, load, costs before and after
+ *     workers.c      the worker processes; work.c: what they do; board.c: what they have done
+ *     load.c         the load's process; load_*.c: the kinds of load
+ *     cost.c         what the server has spent; through.c, relay.c: a slow network before it
+ *     numbers.c      percentiles, medians; compare.c: against an earlier result
+ *     print_*.c      results as a table, as JSON, as plots
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -11,19 +17,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "bench/board.h"
+#include "bench/site.h"
+#include "client/handle.h"
 
-struct cli;
 struct buf;
+struct cli;
 struct relay;
-struct store;
 
-enum { BENCH_WORKERS_MAX = 256, BENCH_SAMPLES_MAX = 100000, BENCH_LIST_MAX = 8 };
+enum {
+    BENCH_WORKERS_MAX = 256,
+    BENCH_SAMPLES_MAX = 100000,
+    BENCH_SERIES_MAX = 3600,
+    BENCH_BINS = 24, /* of a histogram */
+    BENCH_SITES_MAX = 2
+};
 
-/* ---- bench_stats.c. Unknown is NAN, which prints as null. */
+#define BENCH_QUEUE "bench"
+
+/* ---- numbers.c. Unknown is NAN, which prints as null. */
 
 struct percentiles {
     double p50, p95, p99, max;
@@ -36,10 +53,16 @@ struct percentiles stats_percentiles(double *v, size_t n);
 /* Of the values that are known; of an even number the mean of the two in the middle. Sorts v. */
 double stats_median(double *v, size_t n);
 
-/* ---- what is measured */
+/* Counts of values between powers of the square root of 2, the first bin from `least` on. */
+struct histogram {
+    double   least;
+    unsigned n[BENCH_BINS];
+    size_t   bins; /* that hold anything, from the first to the last; 0: no values */
+};
+struct histogram stats_histogram(const double *sorted, size_t n);
 
-/* The numbers of one run, or the medians of several: doubles only, so that it may be gone through
- * as an array. */
+/* The numbers of one repeat, or the medians of several: doubles only, so that it may be gone
+ * through as an array. */
 struct numbers {
     double             units, throughput, enqueue; /* a second */
     struct percentiles start, result;              /* ms */
@@ -47,14 +70,54 @@ struct numbers {
     double             statements, commits, rows, bytes, roundtrips; /* a unit */
     double             worker_cpu, load_cpu, server_cpu;             /* seconds for 1,000 units */
     double             rss;                                          /* MB, of the largest worker */
+    double             startup;    /* ms until the workers had shared out the partitions */
+    double             recovery;   /* ms from a kill until others own what the dead one had */
+    double             duplicates; /* effects that happened twice */
+    double             lost;       /* units without an effect, or without an end */
+    double             drift;      /* throughput of the last tenth of the time by the first's */
 };
 
 enum { NUMBERS = sizeof(struct numbers) / sizeof(double) };
 
 struct numbers numbers_unknown(void);
 struct numbers numbers_median(const struct numbers *runs, size_t n);
+/* How far the throughputs of the repeats lie apart, as a share of the median; NAN of one. */
+double numbers_spread(const struct numbers *runs, size_t n);
 
-/* What the load process tells the one that waits for it, in memory that both see. */
+/* ---- scenarios.c: what is measured */
+
+/* A kind of load: in the load's process, with a connection of its own. */
+struct bench;
+typedef int (*load_fn)(struct bench *b, hf *h);
+
+struct point {
+    const char *scenario, *variant; /* variant NULL: it has only one */
+    load_fn     load;
+    const char *work; /* a task or workflow of work.c */
+    int64_t     units;
+    int         in_flight; /* of runs; 0: as the load does */
+    int         workers, slots;
+    const char *input;
+    int64_t     backlog, parked;   /* beside what is measured: tasks behind it, runs that sleep */
+    int64_t     payload;           /* bytes of input */
+    int64_t     rtt_ms;            /* PostgreSQL: through a relay */
+    int64_t     duration_ms;       /* 0: until the units are done */
+    double      each;              /* units of a run, if not 1 */
+    bool        only_shared, once; /* not on SQLite; not repeated */
+};
+
+struct scenario {
+    const char *name, *help;
+};
+
+extern const struct scenario scenarios[]; /* end with a row without a name */
+extern const struct point    points[];
+
+/* The names, with commas between; NULL: out of memory. */
+const char *scenario_names(struct arena *a);
+
+/* ---- what the load tells the process that waits for it, in memory that both see */
+
 struct samples {
     size_t n;
     double ms[BENCH_SAMPLES_MAX];
@@ -64,86 +127,113 @@ struct outcome {
     struct err     err;
     double         units, seconds, enqueue_seconds;
     double         written; /* bytes, by the load */
+    double         recovery, duplicates, lost;
+    double         stored_units; /* in enqueue_seconds */
+    double         all_units; /* with those of the warm-up; NAN: costs are of no number of units */
+    size_t         n_series;
+    double         series[BENCH_SERIES_MAX]; /* units of each second */
+    int            killed;                   /* the worker that the load killed; -1: none */
     struct samples start, result, stored;
 };
 
 /* ---- the benchmark */
 
-enum scenario { SCENARIO_NOOP, SCENARIO_FAN_OUT, SCENARIO_LATENCY, SCENARIO_LATENCY_FAN_OUT };
-
 struct process {
-    pid_t pid; /* 0: it has ended */
-    int   log; /* its standard error */
+    pid_t  pid;       /* 0: it has ended */
+    int    log;       /* its standard error */
+    double start_cpu; /* seconds, until the partitions were shared out */
 };
 
 struct bench {
     struct cli     *c;
-    const char     *url;      /* for the benchmark itself */
-    const char     *load_url; /* for workers and load: through the relay, if there is one */
-    const char     *dir;      /* made for the benchmark, NULL: none */
-    const char     *queue;
-    struct relay   *relay;
-    int64_t         rtt_ms, duration_ms, units_given, backlog, parked;
-    int             slots, repeat;
-    int             workers_list[BENCH_LIST_MAX], in_flight_list[BENCH_LIST_MAX];
-    size_t          n_workers_list, n_in_flight_list;
-    pid_t           postmaster; /* of a server on this machine that can be looked at; 0: unknown */
+    struct site     sites[BENCH_SITES_MAX];
+    size_t          n_sites;
+    int             repeat;
+    int64_t         rtt_ms; /* -1: as the point says; so all that follow */
+    int64_t         units, slots, workers, payload, in_flight, duration_ms;
     struct outcome *out;
+    struct board   *board;
 
-    /* of the run that is under way */
-    enum scenario  scenario;
-    int            in_flight;
-    int64_t        units; /* INT64_MAX: as many as there is time for */
-    struct process workers[BENCH_WORKERS_MAX];
-    int            n_workers;
-    double         worker_cpu, rss, worker_bytes; /* of those that have ended */
-    int64_t        worker_tasks;
+    /* of the repeat that is under way */
+    const struct site *site;
+    struct point       point;    /* with what the options say put in */
+    const char        *url;      /* of the store, for the benchmark itself */
+    const char        *load_url; /* for workers and load: through the relay, if there is one */
+    struct relay      *relay;
+    struct process     worker[BENCH_WORKERS_MAX];
+    int                n_workers;
+    double             startup_ms, worker_cpu, rss, worker_bytes;
+    pid_t              postmaster; /* of a server on this machine; 0: unknown */
 };
 
 struct result {
-    enum scenario   scenario;
-    int             workers, in_flight;
-    struct numbers  median;
-    struct numbers *runs;
-    size_t          n_runs;
+    struct point     point;
+    const char      *store;
+    struct numbers   median;
+    double           spread;
+    struct numbers  *runs;
+    size_t           n_runs;
+    struct histogram latency; /* of results, in the last repeat */
+    double          *series;
+    size_t           n_series;
 };
 
-const char *bench_scenario_name(enum scenario s);
-void        bench_say(const struct bench *b, const char *fmt, ...) HF_PRINTF(2, 3);
-
+/* A line of progress, if somebody looks. */
+void bench_say(const struct bench *b, const char *fmt, ...) HF_PRINTF(2, 3);
 /* HF_CANCELLED: an interrupt has come. */
 int bench_check_stop(struct bench *b);
 
-/* ---- bench_run.c */
-int bench_run(struct bench *b, struct numbers *out);
+/* ---- run.c */
+int bench_run(struct bench *b, struct result *r);
 
-/* ---- bench_worker.c */
+/* ---- workers.c */
 
 /* A number behind a word in one of a process's files in /proc; -1 if it is not there. */
 double proc_number(pid_t pid, const char *file, const char *word);
+double proc_cpu_s(pid_t pid); /* cost.c: what it has used; 0 if it is not there */
 
-/* Starts b->n_workers of them and waits until they have shared out the queue's partitions. */
-int  bench_workers_start(struct bench *b);
-void bench_workers_signal(const struct bench *b, int sig);
-/* HF_FAILED if one has ended by itself. */
-int bench_workers_watch(struct bench *b);
+/* Starts point.workers of them and waits until they have shared out the queue's partitions. */
+int  workers_start(struct bench *b);
+void workers_signal(const struct bench *b, int sig);
+/* HF_FAILED if one has ended by itself. One that the load has killed is buried, and on a store that
+ * only one can serve replaced. */
+int workers_watch(struct bench *b);
 /* Asks them to stop and adds up what they have used. */
-int  bench_workers_stop(struct bench *b);
-void bench_workers_kill(struct bench *b);
-/* One that ends when nothing is left to do. */
-int bench_drain(struct bench *b);
-/* Whether somebody else serves the queue: HF_OWNED. */
-int bench_check_alone(struct bench *b);
+int  workers_stop(struct bench *b);
+void workers_kill(struct bench *b);
 
-/* ---- bench_load.c: in the load's process */
-void bench_load(struct bench *b);
+/* ---- load.c: in the load's process */
 
-/* ---- bench_clean.c */
-int bench_clean(struct bench *b);
-/* b->parked runs that sleep for a day. */
-int bench_park(struct bench *b);
+void   bench_load(struct bench *b);
+int    load_fail(struct bench *b, hf *h);
+double load_seconds_since(int64_t steady_us);
+void   load_pause_us(double us);
+void   load_add_sample(struct samples *to, double ms);
+/* The point's input, filled up to its payload; NULL: it has none, or there is no memory. */
+const char *load_input(const struct bench *b, struct arena *a);
+/* Stores n of the point's tasks, a page in a commit. */
+int load_enqueue(struct bench *b, hf *h, int64_t n);
+/* Waits until the board has so many. */
+void load_wait_done(struct bench *b, enum board_kind kind, int64_t n);
+/* Wait until the store has none left that has not ended. */
+int load_wait_no_task(struct bench *b, struct store *s);
+int load_wait_no_run(struct bench *b, struct store *s);
+/* All runs must have completed, but for those that sleep: how long each took. */
+int load_read_ends(struct bench *b, struct store *s, struct samples *to);
+/* Point.parked runs that sleep for a day; each has its first turn. */
+int load_park(struct bench *b, hf *h);
 
-/* ---- bench_cost.c */
+int load_backlog(struct bench *b, hf *h);   /* load_tasks.c: a backlog, then the workers */
+int load_crash(struct bench *b, hf *h);     /* load_crash.c: the same, and one is killed in it */
+int load_stream(struct bench *b, hf *h);    /* load_stream.c: tasks in, tasks out, for a time */
+int load_pinned(struct bench *b, hf *h);    /* the same, while nothing can be vacuumed */
+int load_in_flight(struct bench *b, hf *h); /* load_runs.c: so many runs at a time */
+int load_alone(struct bench *b, hf *h);     /* load_alone.c: one run after the other */
+int load_paced(struct bench *b, hf *h);     /* runs at random times, whatever has ended */
+int load_timers(struct bench *b, hf *h);    /* load_timers.c: sleepers that wake together */
+int load_nothing(struct bench *b, hf *h);   /* load_nothing.c: what it costs to wait */
+
+/* ---- cost.c */
 
 struct cost {
     double statements, commits, rows, bytes, roundtrips, server_cpu;
@@ -151,14 +241,37 @@ struct cost {
 
 int bench_cost(struct bench *b, struct cost *out);
 
-/* ---- bench_relay.c */
+/* ---- through.c */
 
 /* The server that a URL of PostgreSQL names, and the URL with another address. HF_INVALID. */
 int bench_relay_open(struct bench *b, struct err *err);
 int url_server(const char *url, struct arena *a, const char **host, int *port, struct err *err);
 int url_through(const char *url, int port, struct arena *a, const char **out, struct err *err);
 
-/* ---- bench_print.c */
-int bench_print(struct bench *b, const struct result *results, size_t n);
+/* ---- results */
+
+struct report {
+    const struct bench   *b;
+    const struct result  *results;
+    size_t                n;
+    struct store_setting *settings[BENCH_SITES_MAX]; /* of each site */
+    size_t                n_settings[BENCH_SITES_MAX];
+};
+
+int print_results_table(const struct report *r, struct arena *a);
+int put_results_json(const struct report *r, struct buf *out);
+/* Writes the plots that there are results for into files of a directory. */
+int write_plots(const struct report *r, const char *dir, struct err *err);
+
+/* ---- compare.c */
+
+/* What was measured earlier: the JSON of a benchmark. */
+struct earlier;
+int earlier_read(const char *path, struct earlier **out, struct err *err);
+/* Prints ratios. *worse: an exact cost has grown by more than 5 %. HF_INVALID: nothing in the file
+ * is of the same kind. */
+int  earlier_compare(const struct earlier *e, const struct result *results, size_t n,
+                     struct arena *a, bool *worse, struct err *err);
+void earlier_free(struct earlier *e);
 
 #endif

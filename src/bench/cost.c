@@ -82,6 +82,13 @@ server_cpu(const struct bench *b)
     return total;
 }
 
+double
+proc_cpu_s(pid_t pid)
+{
+    struct proc_stat stat;
+    return read_stat(pid, &stat) ? stat.own_s : 0;
+}
+
 static double
 known(int64_t v)
 {

@@ -49,6 +49,24 @@ stats_median(double *v, size_t n)
     return known % 2 ? v[known / 2] : (v[known / 2 - 1] + v[known / 2]) / 2;
 }
 
+/* Half a doubling for each bin: what is in a bin differs by less than 42 %. */
+struct histogram
+stats_histogram(const double *sorted, size_t n)
+{
+    struct histogram h = {0};
+
+    if (n == 0)
+        return h;
+    h.least = sorted[0] > 0.01 ? sorted[0] : 0.01;
+    for (size_t i = 0; i < n; i++) {
+        double at = sorted[i] > h.least ? floor(2 * log2(sorted[i] / h.least)) : 0;
+        size_t bin = at < BENCH_BINS - 1 ? (size_t)at : BENCH_BINS - 1;
+        h.n[bin]++;
+        h.bins = bin + 1;
+    }
+    return h;
+}
+
 struct numbers
 numbers_unknown(void)
 {
@@ -78,4 +96,16 @@ numbers_median(const struct numbers *runs, size_t n)
     }
     memcpy(&all, medians, sizeof(all));
     return all;
+}
+
+double
+numbers_spread(const struct numbers *runs, size_t n)
+{
+    double least = INFINITY, most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        least = fmin(least, runs[i].throughput);
+        most = fmax(most, runs[i].throughput);
+    }
+    return n < 2 ? NAN : (most - least) / numbers_median(runs, n).throughput;
 }

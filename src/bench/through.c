@@ -140,6 +140,6 @@ bench_relay_open(struct bench *b, struct err *err)
     int         port;
 
     TRY(url_server(b->url, &b->c->arena, &host, &port, err));
-    TRY(relay_open(host, port, b->rtt_ms * US_PER_MS, &b->relay, err));
+    TRY(relay_open(host, port, b->point.rtt_ms * US_PER_MS, &b->relay, err));
     return url_through(b->url, relay_port(b->relay), &b->c->arena, &b->load_url, err);
 }

@@ -1,7 +1,7 @@
 /*
  * The workers of a benchmark: processes `holdfast worker` that serve its queue. Their logs are
- * files without a name, which tell how many tasks each has executed. What a process has used is
- * read when it ends: CPU from the kernel's account, memory and written bytes from /proc.
+ * files without a name, for messages. What a process has used is read when it ends: CPU from the
+ * kernel's account, without that of its start; memory and written bytes from /proc.
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,20 +19,19 @@
 
 enum { SHARE_OUT_MS = 30000, STOP_MS = 30000, LEASE_MIN_S = 10, TASKS_A_LEASE_SECOND = 20000 };
 
-/* The lease: workers are held while the backlog of noop is stored, and must not lose it then. */
+/* The lease: workers are held while the backlog is stored, and must not lose it then. */
 static int64_t
 lease_s(const struct bench *b)
 {
-    if (b->scenario != SCENARIO_NOOP)
-        return LEASE_MIN_S;
-    return LEASE_MIN_S + (b->units + b->backlog) / TASKS_A_LEASE_SECOND;
+    int64_t held = b->point.load == load_backlog ? b->point.units + b->point.backlog : 0;
+    return LEASE_MIN_S + held / TASKS_A_LEASE_SECOND;
 }
 
 static int
-spawn(struct bench *b, bool drain, struct process *out)
+spawn(struct bench *b, struct process *out)
 {
     struct arena *a = &b->c->arena;
-    const char   *slots = arena_printf(a, "%d", b->slots);
+    const char   *slots = arena_printf(a, "%d", b->point.slots);
     const char   *lease = arena_printf(a, "%llds", (long long)lease_s(b));
     pid_t         parent = getpid();
     int           log = memfd_create("worker.log", MFD_CLOEXEC);
@@ -48,8 +47,8 @@ spawn(struct bench *b, bool drain, struct process *out)
         setpgid(0, 0); /* an interrupt is for the benchmark, which stops them */
         if (getppid() == parent && dup2(log, STDERR_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0)
             execl("/proc/self/exe", "holdfast", "worker", "--store", b->load_url, "--builtin",
-                  "all", "--queue", b->queue, "--slots", slots, "--lease", lease,
-                  drain ? "--drain" : (char *)NULL, (char *)NULL);
+                  "bench", "--queue", BENCH_QUEUE, "--slots", slots, "--lease", lease,
+                  (char *)NULL);
         _exit(127);
     }
     if (pid < 0)
@@ -92,15 +91,28 @@ ended(struct bench *b, struct process *p, int status)
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), last_line(log));
 }
 
+/* The one that the load has killed is expected to be dead. */
+static int
+bury(struct bench *b, int i, int status)
+{
+    struct process *p = &b->worker[i];
+
+    if (b->out->killed != i || !WIFSIGNALED(status))
+        return ended(b, p, status);
+    close(p->log);
+    p->pid = 0;
+    return b->c->h->store->shared ? HF_OK : spawn(b, p);
+}
+
 int
-bench_workers_watch(struct bench *b)
+workers_watch(struct bench *b)
 {
     int status;
 
     TRY(bench_check_stop(b));
     for (int i = 0; i < b->n_workers; i++)
-        if (b->workers[i].pid && waitpid(b->workers[i].pid, &status, WNOHANG) > 0)
-            return ended(b, &b->workers[i], status);
+        if (b->worker[i].pid && waitpid(b->worker[i].pid, &status, WNOHANG) > 0)
+            TRY(bury(b, i, status));
     return HF_OK;
 }
 
@@ -126,17 +138,11 @@ seconds(struct timeval t)
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-/* Adds what one has used and done, at its end. */
+/* Adds what one has used, at its end. */
 static void
 account(struct bench *b, const struct process *p, const struct rusage *used)
 {
-    const char *log = read_log(b, p->log), *tasks = NULL;
-
-    for (const char *at = log; at && (at = strstr(at, "\"stopped\"")); at++)
-        tasks = strstr(at, "\"tasks\":");
-    if (tasks)
-        b->worker_tasks += strtoll(tasks + 8 + strspn(tasks + 8, "\" "), NULL, 10);
-    b->worker_cpu += seconds(used->ru_utime) + seconds(used->ru_stime);
+    b->worker_cpu += seconds(used->ru_utime) + seconds(used->ru_stime) - p->start_cpu;
 }
 
 static int
@@ -161,39 +167,39 @@ stop_one(struct bench *b, struct process *p)
 }
 
 int
-bench_workers_stop(struct bench *b)
+workers_stop(struct bench *b)
 {
     int rc = HF_OK;
 
     for (int i = 0; i < b->n_workers; i++) {
-        double rss = proc_number(b->workers[i].pid, "status", "VmHWM:") / 1024;
-        double bytes = proc_number(b->workers[i].pid, "io", "wchar:");
+        double rss = proc_number(b->worker[i].pid, "status", "VmHWM:") / 1024;
+        double bytes = proc_number(b->worker[i].pid, "io", "wchar:");
         b->rss = rss > b->rss ? rss : b->rss;
         b->worker_bytes += bytes > 0 ? bytes : 0;
     }
-    bench_workers_signal(b, SIGTERM);
+    workers_signal(b, SIGTERM);
     for (int i = 0; rc == HF_OK && i < b->n_workers; i++)
-        rc = stop_one(b, &b->workers[i]);
+        rc = stop_one(b, &b->worker[i]);
     return rc;
 }
 
 void
-bench_workers_signal(const struct bench *b, int sig)
+workers_signal(const struct bench *b, int sig)
 {
     for (int i = 0; i < b->n_workers; i++)
-        if (b->workers[i].pid)
-            kill(b->workers[i].pid, sig);
+        if (b->worker[i].pid)
+            kill(b->worker[i].pid, sig);
 }
 
 void
-bench_workers_kill(struct bench *b)
+workers_kill(struct bench *b)
 {
-    bench_workers_signal(b, SIGKILL);
+    workers_signal(b, SIGKILL);
     for (int i = 0; i < b->n_workers; i++)
-        if (b->workers[i].pid) {
-            waitpid(b->workers[i].pid, NULL, 0);
-            close(b->workers[i].log);
-            b->workers[i].pid = 0;
+        if (b->worker[i].pid) {
+            waitpid(b->worker[i].pid, NULL, 0);
+            close(b->worker[i].log);
+            b->worker[i].pid = 0;
         }
 }
 
@@ -213,14 +219,14 @@ look_at_shares(struct bench *b, bool *done)
         rc = s->ops->queues(s, &a, &queues, &n_queues, &b->c->err);
     for (size_t i = 0; rc == HF_OK && i < n; i++)
         for (int k = 0; k < b->n_workers; k++)
-            if (rows[i].live && rows[i].pid == b->workers[k].pid) {
+            if (rows[i].live && rows[i].pid == b->worker[k].pid) {
                 there++;
                 all += rows[i].partitions;
                 least = rows[i].partitions < least ? rows[i].partitions : least;
                 most = rows[i].partitions > most ? rows[i].partitions : most;
             }
     for (size_t i = 0; rc == HF_OK && i < n_queues; i++)
-        if (strcmp(queues[i].name, b->queue) == 0)
+        if (strcmp(queues[i].name, BENCH_QUEUE) == 0)
             unowned = queues[i].unowned;
     arena_release(&a);
     *done = there == (size_t)b->n_workers && unowned == 0 && all > 0 && most - least <= 1;
@@ -228,51 +234,23 @@ look_at_shares(struct bench *b, bool *done)
 }
 
 int
-bench_workers_start(struct bench *b)
+workers_start(struct bench *b)
 {
-    bool done = false;
+    int64_t begin_us = clock_steady_us();
+    bool    done = false;
 
-    for (int i = 0; i < b->n_workers; i++)
-        TRY(spawn(b, false, &b->workers[i]));
-    for (int ms = 0; !done; ms += 10) {
-        poll(NULL, 0, 10);
-        TRY(bench_workers_watch(b));
+    for (b->n_workers = 0; b->n_workers < b->point.workers; b->n_workers++)
+        TRY(spawn(b, &b->worker[b->n_workers]));
+    while (!done) {
+        poll(NULL, 0, 5);
+        TRY(workers_watch(b));
         TRY(look_at_shares(b, &done));
-        if (!done && ms > SHARE_OUT_MS)
+        b->startup_ms = (double)(clock_steady_us() - begin_us) / 1e3;
+        if (!done && b->startup_ms > SHARE_OUT_MS)
             return err_set(&b->c->err, HF_TIMEOUT,
-                           "bench: the workers have not shared out the partitions of queue %s",
-                           b->queue);
+                           "bench: the workers have not shared out the partitions of the queue");
     }
-    return HF_OK;
-}
-
-int
-bench_drain(struct bench *b)
-{
-    struct process p;
-    int            status;
-
-    TRY(spawn(b, true, &p));
-    if (waitpid(p.pid, &status, 0) != p.pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return ended(b, &p, status);
-    close(p.log);
-    return HF_OK;
-}
-
-int
-bench_check_alone(struct bench *b)
-{
-    struct store      *s = b->c->h->store;
-    struct worker_row *rows;
-    size_t             n;
-
-    TRY(s->ops->workers(s, &b->c->arena, &rows, &n, &b->c->err));
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].live && (!s->shared || queue_in_list(rows[i].queues, b->queue)))
-            return err_set(
-                &b->c->err, HF_OWNED,
-                "bench: process %lld on %s serves queue %s too; stop it, or let it serve "
-                "named queues only",
-                (long long)rows[i].pid, rows[i].host, b->queue);
+    for (int i = 0; i < b->n_workers; i++)
+        b->worker[i].start_cpu = proc_cpu_s(b->worker[i].pid);
     return HF_OK;
 }

@@ -84,32 +84,6 @@ steps_workflow(hf_wf *wf)
     return HF_OK;
 }
 
-/* Says when it was begun, by the clock of its machine: microseconds. */
-static int
-stamp_task(hf_tk *tk, void *arg)
-{
-    (void)arg;
-    return hf_tk_return(tk, hf_tk_sprintf(tk, "%lld", (long long)clock_system_us()));
-}
-
-/* n of them at once; the first one's word. */
-static int
-stamp_workflow(hf_wf *wf)
-{
-    enum { STAMPS_MAX = 100 };
-    hf_call     calls[STAMPS_MAX];
-    const char *first;
-    int64_t     n = whole_number(hf_get(wf, hf_input(wf), "n"), 1);
-
-    if (n < 1 || n > STAMPS_MAX)
-        return hf_fail(wf, "invalid", "n is %lld, 1 to %d", (long long)n, STAMPS_MAX);
-    for (int64_t i = 0; i < n; i++)
-        HF_TRY(hf_task_start(wf, "stamp", NULL, &calls[i]));
-    HF_TRY(hf_all(wf, calls, (size_t)n));
-    HF_TRY(hf_result(wf, calls[0], &first));
-    return hf_return(wf, first);
-}
-
 /* Each name offers a task, a workflow, or one of each. */
 static const struct builtin {
     const char    *name;
@@ -118,7 +92,7 @@ static const struct builtin {
 } builtins[] = {
     {"noop", noop_task, noop_workflow}, {"sleep", sleep_task, sleep_workflow},
     {"fail", fail_task, NULL},          {"fan-out", NULL, fan_out_workflow},
-    {"steps", NULL, steps_workflow},    {"stamp", stamp_task, stamp_workflow},
+    {"steps", NULL, steps_workflow},
 };
 
 enum { BUILTINS = sizeof(builtins) / sizeof(builtins[0]) };
@@ -136,6 +110,8 @@ offer_one(struct cli *c, const struct builtin *b)
 int
 offer_builtin(struct cli *c, const char *names)
 {
+    if (strcmp(names, "bench") == 0)
+        return offer_bench(c);
     for (const char *p = names; *p;) {
         size_t n = strcspn(p, ",");
         bool   found = false;
@@ -149,7 +125,7 @@ offer_builtin(struct cli *c, const char *names)
         if (!found)
             return err_set(&c->err, HF_INVALID,
                            "worker: --builtin: %.*s is not one of noop, sleep, fail, fan-out, "
-                           "steps, stamp, all",
+                           "steps, all",
                            (int)n, p);
         p += n + (p[n] == ',');
     }

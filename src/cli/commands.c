@@ -26,7 +26,7 @@ OPTIONS(demo_options) = {
 OPTIONS(worker_options) = {
     {"module", OPTION_TEXT, "FILE.so", "load workflows and tasks; may be repeated"},
     {"exec", OPTION_TEXT, "NAME=COMMAND", "offer a task that is a shell command; may be repeated"},
-    {"builtin", OPTION_TEXT, "NAME", "noop, sleep, fail, fan-out, steps, stamp, or all"},
+    {"builtin", OPTION_TEXT, "NAME", "noop, sleep, fail, fan-out, steps, or all"},
     {"queue", OPTION_TEXT, "QUEUE", "serve this queue only; may be repeated"},
     {"slots", OPTION_COUNT, "N", "threads for tasks (16)"},
     {"lease", OPTION_DURATION, "DURATION", "how long the store waits for a silent worker (10s)"},
@@ -123,18 +123,20 @@ OPTIONS(purge_options) = {
     END};
 
 OPTIONS(bench_options) = {
-    {"workers", OPTION_TEXT, "N", "worker processes (1); several numbers with commas"},
+    {"list", OPTION_FLAG, NULL, "list the scenarios"},
+    {"all", OPTION_FLAG, NULL, "measure all of them"},
+    {"workers", OPTION_COUNT, "N", "worker processes"},
+    {"tasks", OPTION_COUNT, "N", "so many tasks or runs in each scenario"},
     {"slots", OPTION_COUNT, "N", "threads for tasks of each worker (16)"},
-    {"in-flight", OPTION_TEXT, "N", "fan-out: live runs at a time (200); several with commas"},
-    {"units", OPTION_COUNT, "N", "so many tasks or runs in each scenario"},
-    {"duration", OPTION_DURATION, "DURATION", "stop after this long"},
+    {"in-flight", OPTION_COUNT, "N", "live runs at a time"},
+    {"payload", OPTION_COUNT, "BYTES", "the input of each task"},
+    {"rtt", OPTION_TEXT, "MS", "PostgreSQL: over a network with this roundtrip"},
+    {"duration", OPTION_TEXT, "S", "stop after so many seconds, or 500ms, 5m"},
     {"repeat", OPTION_COUNT, "N", "repeats, of which the medians are told (3)"},
-    {"backlog", OPTION_COUNT, "N", "noop: so many tasks wait behind those that are measured"},
-    {"parked", OPTION_COUNT, "N", "so many runs sleep in the queue meanwhile"},
-    {"rtt", OPTION_DURATION, "DURATION", "PostgreSQL: a network with this round trip"},
-    {"queue", OPTION_TEXT, "QUEUE", "the queue, which nobody else serves (bench)"},
-    {"keep", OPTION_FLAG, NULL, "leave the store and what the last run left"},
-    JSON,
+    {"json", OPTION_TEXT, "FILE", "write JSON; - is standard output"},
+    {"svg", OPTION_TEXT, "DIR", "write plots into this directory"},
+    {"compare", OPTION_TEXT, "FILE", "compare with an earlier JSON; exit 1 if exact costs grew"},
+    {"keep", OPTION_FLAG, NULL, "leave the stores that were made"},
     END};
 
 const struct command commands[] = {
@@ -167,7 +169,7 @@ const struct command commands[] = {
      run_purge},
     {"doctor", "", 0, 0, "check the store and whether its work can be done", json_options,
      run_doctor},
-    {"bench", "[SCENARIO...]", 0, 4, "measure the store: noop, fan-out, latency, latency-fan-out",
+    {"bench", "[SCENARIO...]", 0, -1, "measure throughput, latency and costs; --list says what",
      bench_options, run_bench},
     {"completion", "bash", 1, 1, "print a completion script for the shell", no_options,
      run_completion},

@@ -9,8 +9,9 @@
 int offer_module(struct cli *c, const char *path);
 /* NAME=COMMAND: a task that is run by /bin/sh. */
 int offer_exec(struct cli *c, const char *spec);
-/* Names with commas, or "all". */
+/* Names with commas, or "all"; "bench" alone is what `holdfast bench` measures. */
 int offer_builtin(struct cli *c, const char *names);
+int offer_bench(struct cli *c);
 
 /* The log of the worker: text on a terminal, a JSON object a line otherwise. verbose: also debug.
  */

@@ -6,7 +6,7 @@
 #include "cli/offer.h"
 #include "cli/print.h"
 
-enum { SLOTS_MAX = 1024 };
+enum { SLOTS_MAX = 4096 };
 
 static int
 offer_all(struct cli *c)

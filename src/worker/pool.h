@@ -37,7 +37,7 @@ struct slot {
     bool     lost; /* the lane's: it does not count any more */
 };
 
-enum { POOL_TURN_SLOTS = 2, POOL_SLOTS_MAX = 1024 };
+enum { POOL_TURN_SLOTS = 2, POOL_SLOTS_MAX = 4096 };
 
 struct pool {
     struct ring    *tasks; /* struct job *, or with bit 0 set struct live *: a turn that may step */

@@ -1,0 +1,72 @@
+/*
+ * A worker is killed with SIGKILL in the middle of a backlog. How long until others own what it had
+ * (on a store that one process serves: until another one executes), which effects happened twice,
+ * and whether any is missing.
+ */
+#include <signal.h>
+
+#include "bench/bench.h"
+
+enum { LOOK_US = 5000, PATIENCE_S = 120 };
+
+/* Whether some partition still has the dead one as its owner, or none. */
+static int
+is_orphaned(struct bench *b, struct store *s, pid_t dead, bool *out)
+{
+    struct arena       a = {0};
+    struct worker_row *rows;
+    size_t             n;
+
+    int rc = s->ops->workers(s, &a, &rows, &n, &b->out->err);
+    *out = false;
+    for (size_t i = 0; rc == HF_OK && i < n; i++)
+        if (rows[i].pid == dead)
+            *out = true;
+    arena_release(&a);
+    return rc;
+}
+
+static int
+wait_recovered(struct bench *b, struct store *s, pid_t dead, int64_t killed_us)
+{
+    int64_t done = board_done(b->board, BOARD_TASKS);
+    bool    waiting = true;
+
+    while (waiting) {
+        load_pause_us(LOOK_US);
+        if (s->shared)
+            TRY(is_orphaned(b, s, dead, &waiting));
+        else
+            waiting = board_done(b->board, BOARD_TASKS) == done;
+        if (load_seconds_since(killed_us) > PATIENCE_S)
+            return err_set(&b->out->err, HF_TIMEOUT, "bench: no recovery in %d s", PATIENCE_S);
+    }
+    b->out->recovery = load_seconds_since(killed_us) * 1e3;
+    return HF_OK;
+}
+
+int
+load_crash(struct bench *b, hf *h)
+{
+    struct outcome *o = b->out;
+    int64_t         units = b->point.units;
+
+    workers_signal(b, SIGSTOP);
+    int     rc = load_enqueue(b, h, units);
+    int64_t begin_us = clock_steady_us();
+    workers_signal(b, SIGCONT);
+    TRY(rc);
+    load_wait_done(b, BOARD_TASKS, units / 4);
+    o->killed = 0;
+    int64_t killed_us = clock_steady_us();
+    kill(b->worker[0].pid, SIGKILL);
+    load_pause_us(LOOK_US); /* what it had counted is on the board then */
+    TRY(wait_recovered(b, h->store, b->worker[0].pid, killed_us));
+    TRY(load_wait_no_task(b, h->store));
+    o->seconds = load_seconds_since(begin_us);
+    o->units = o->all_units = (double)units;
+    o->duplicates = (double)(board_done(b->board, BOARD_TASKS) - units);
+    o->lost = o->duplicates < 0 ? -o->duplicates : 0;
+    o->duplicates = o->duplicates < 0 ? 0 : o->duplicates;
+    return HF_OK;
+}
