@@ -126,7 +126,7 @@ TEST(only_one_process_owns_a_file)
     CHECK_INT(in_child(child_acquires), 1);
     CHECK_INT(s->ops->leave(s, worker, &err), HF_OK);
     CHECK_INT(in_child(child_acquires), 0);
-    CHECK_INT(s->ops->renew(s, worker, 0, NULL, NULL, &err), HF_STALE);
+    CHECK_INT(s->ops->renew(s, worker, 0, NULL, NULL, NULL, &err), HF_STALE);
     s->ops->close(s);
 }
 
