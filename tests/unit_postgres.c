@@ -612,6 +612,23 @@ TEST(who_waits_for_a_run_is_told_by_its_owner)
 
 /* ---- statements */
 
+/* Who looks at pg_stat_activity or pg_stat_statements sees a text, cut short, of any program. */
+TEST(every_statement_says_its_name_and_schema_behind_its_first_word)
+{
+    for (int i = 0; i < PG_STATEMENTS; i++) {
+        const char *text = pg_sql_plain((enum pg_sql)i);
+        const char *after = text + strcspn(text, " ");
+        char        name[80], quoted[80];
+        snprintf(name, sizeof(name), " /* holdfast.%s */", pg_sql_name((enum pg_sql)i));
+        snprintf(quoted, sizeof(quoted), " /* \"o-ne\".%s */", pg_sql_name((enum pg_sql)i));
+        if (strncmp(after, name, strlen(name)) != 0)
+            test_fail(__FILE__, __LINE__, "%s: %s", name, text);
+        char *other = pg_with_schema(text, "o-ne");
+        CHECK(strncmp(other + (after - text), quoted, strlen(quoted)) == 0);
+        mem_free(other);
+    }
+}
+
 /* A name in the plan, as a whole word. */
 static bool
 plan_uses(const char *plan, const char *index, size_t n)
