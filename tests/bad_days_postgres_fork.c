@@ -96,7 +96,7 @@ renew_and_judge(struct owner *o, bool *took, struct err *err)
     if (now > o->renewed_ms + LEASE_MS)
         o->steady_ms = now;
     dawdle(20);
-    int rc = o->keeper->ops->renew(o->keeper, o->worker, 1, &a, &c, err);
+    int rc = o->keeper->ops->renew(o->keeper, o->worker, 1, NULL, &a, &c, err);
     if (rc == HF_OK)
         o->renewed_ms = now;
     for (size_t i = 0; rc == HF_OK && i < c.n_workers; i++) {

@@ -9,7 +9,7 @@ grep -q '^usage: holdfast' err.txt; result $? 'and prints the usage'
 run --help
 exits 0 'help is no mistake'
 for name in demo worker start wait signal cancel terminate pause resume enqueue show list why task \
-    migrate workers queues purge doctor bench version help completion; do
+    migrate workers queues stats purge doctor bench version help completion; do
     says "^  $name " "help lists $name"
     "$holdfast" "$name" --help > help.txt 2>&1 && grep -q "^usage: holdfast $name" help.txt
     result $? "$name --help"

@@ -135,6 +135,12 @@ my $sqlite = `$embed $FindBin::Bin/../sql/sqlite`;
 my ($sum) = `cksum < $FindBin::Bin/../sql/sqlite/migrations/001_store.sql` =~ /^(\d+)/;
 like($sqlite, qr/X\(1, "001_store.sql", "@{[sprintf '%08x', $sum]}",/, 'a checksum is cksum of the file');
 
+my $postgres = directory('a.sql' => "-- name: first\nselect 1;\n-- name: then\n-- why\nwith x as (select 2)\n") =~ s{/store$}{}r;
+rename "$postgres/store", "$postgres/postgres" or die $!;
+my @named = `$embed $postgres/postgres` =~ /^ +"(\w+ \/\*.*)\\n"/mg;
+is_deeply(\@named, ['select /* holdfast.first */ 1;', 'with /* holdfast.then */ x as (select 2)'],
+    'a statement of PostgreSQL says its name');
+
 is_deeply(embedded()->{order}, [], 'an empty directory gives empty lists');
 for (['two statements of a name', "-- name: a\nselect 1;\n-- name: a\nselect 2;\n"],
     ['a statement without a text', "-- name: a\n-- why\n-- name: b\nselect 1;\n"],

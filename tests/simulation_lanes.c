@@ -174,7 +174,7 @@ keep_lease(struct worker_place *w)
     struct err err;
     if (w->state != AWAKE || w->lane.worker == 0)
         return;
-    if (base->ops->renew(base, w->lane.worker, 1, NULL, NULL, &err) == HF_OK)
+    if (base->ops->renew(base, w->lane.worker, 1, NULL, NULL, NULL, &err) == HF_OK)
         w->renewed_us = simulation.now_us;
     else
         w->stale = true;

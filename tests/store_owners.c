@@ -124,10 +124,47 @@ TEST(a_stale_worker_cannot_write)
     CHECK(second > first);
     w.worker = first;
     GIVES(HF_STALE, commit(writes, 1));
-    GIVES(HF_STALE, w.owner->ops->renew(w.owner, first, 0, NULL, NULL, &w.err));
+    GIVES(HF_STALE, w.owner->ops->renew(w.owner, first, 0, NULL, NULL, NULL, &w.err));
     w.worker = second;
-    OK(w.owner->ops->renew(w.owner, second, 0, NULL, NULL, &w.err));
+    OK(w.owner->ops->renew(w.owner, second, 0, NULL, NULL, NULL, &w.err));
     OK(commit(writes, 1));
+}
+
+static const char *
+said(void)
+{
+    struct worker_row *rows;
+    size_t             n;
+    OK(w.client->ops->workers(w.client, &w.arena, &rows, &n, &w.err));
+    CHECK_INT(n, 1);
+    return rows[0].stats;
+}
+
+/* Others read it, so it must be there soon, and without more than the lease costs. */
+TEST(what_a_worker_says_of_itself_is_there_with_its_next_renewal)
+{
+    owned();
+    CHECK(said() == NULL);
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, "{\"n\":1}", NULL, NULL, &w.err));
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, NULL, NULL, NULL, &w.err));
+    CHECK_TEXT(said(), "{\"n\":1}");
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, NULL, NULL, NULL, &w.err));
+    CHECK_TEXT(said(), "{\"n\":1}"); /* it stays until something new is said */
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, "{\"n\":2}", NULL, NULL, &w.err));
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, "{\"n\":3}", NULL, NULL, &w.err));
+    CHECK_TEXT(said(), "{\"n\":3}");
+    GIVES(HF_STALE, w.owner->ops->renew(w.owner, w.worker + 1, 0, "{}", NULL, NULL, &w.err));
+    CHECK_TEXT(said(), "{\"n\":3}");
+}
+
+TEST(what_a_worker_has_said_goes_with_it)
+{
+    owned();
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, "{}", NULL, NULL, &w.err));
+    OK(w.owner->ops->renew(w.owner, w.worker, 0, NULL, NULL, NULL, &w.err));
+    OK(w.owner->ops->leave(w.owner, w.worker, &w.err));
+    OK(own());
+    CHECK(said() == NULL);
 }
 
 TEST(a_worker_that_has_left_cannot_write)
@@ -137,7 +174,7 @@ TEST(a_worker_that_has_left_cannot_write)
     writes[0] = history_write(0, start("a"), 1, 1, "[]");
     OK(w.owner->ops->leave(w.owner, w.worker, &w.err));
     GIVES(HF_STALE, commit(writes, 1));
-    GIVES(HF_STALE, w.owner->ops->renew(w.owner, w.worker, 0, NULL, NULL, &w.err));
+    GIVES(HF_STALE, w.owner->ops->renew(w.owner, w.worker, 0, NULL, NULL, NULL, &w.err));
     GIVES(HF_STALE, w.owner->ops->leave(w.owner, w.worker, &w.err));
 }
 
@@ -147,7 +184,7 @@ TEST_EXCLUSIVE(an_exclusive_store_has_nothing_to_take_over_or_to_hand_over)
     owned();
     GIVES(HF_NOT_FOUND, w.owner->ops->takeover(w.owner, w.worker, w.worker, &w.err));
     GIVES(HF_INTERNAL, commit(&(struct write){.kind = WRITE_HAND_OVER, .partition = 1}, 1));
-    OK(w.owner->ops->renew(w.owner, w.worker, 1, &w.arena, &census, &w.err));
+    OK(w.owner->ops->renew(w.owner, w.worker, 1, NULL, &w.arena, &census, &w.err));
     CHECK_INT(census.n_workers, 0);
 }
 

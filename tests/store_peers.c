@@ -66,7 +66,7 @@ peer_fetch(struct peer *p)
 int
 peer_renew(struct peer *p, int slots_free, struct census *out)
 {
-    return p->store->ops->renew(p->store, p->worker, slots_free, &w.arena, out, &w.err);
+    return p->store->ops->renew(p->store, p->worker, slots_free, NULL, &w.arena, out, &w.err);
 }
 
 int

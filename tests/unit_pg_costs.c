@@ -422,6 +422,103 @@ TEST_WITHIN(a_run_alone_takes_five_roundtrips_from_start_to_result, 90)
     relay_close(relay);
 }
 
+/* ---- what workers and the server have counted */
+
+TEST(what_a_worker_has_counted_costs_no_statement_beside_its_lease)
+{
+    enum { RENEWALS = 20 };
+    struct arena          a = {0};
+    struct census         census;
+    struct partition_row *rows;
+    struct worker_self    self = {.handlers = "", .lease_us = 10 * US_PER_S};
+    struct store         *s;
+    struct store_cost     before, after;
+    size_t                n;
+    int64_t               worker = 0;
+    char                  said[80];
+    open_database();
+    must(store_open(url, NULL, &s, &err));
+    must(s->ops->acquire(s, &self, &worker, &a, &rows, &n, &err));
+    must(s->ops->renew(s, worker, 1, NULL, &a, &census, &err));
+    must(store_cost(watcher, &before, &err)); /* which it does for the first time */
+    must(store_cost(watcher, &before, &err));
+    must(store_cost(watcher, &after, &err));
+    int64_t own = after.statements - before.statements;
+    for (int i = 0; i < RENEWALS; i++) {
+        snprintf(said, sizeof(said), "{\"n\":%d}", i);
+        must(s->ops->renew(s, worker, 1, said, &a, &census, &err));
+    }
+    must(store_cost(watcher, &before, &err));
+    CHECK_INT(before.statements - after.statements - own, RENEWALS);
+    CHECK_TEXT(pg_text(url, "select stats from holdfast.worker"), "{\"n\":19}");
+    s->ops->close(s);
+    arena_release(&a);
+}
+
+static int64_t
+calls_of(const char *at, const char *statement)
+{
+    struct arena        a = {0};
+    struct store       *s;
+    struct server_times t;
+    int64_t             calls = 0;
+    must(store_open(at, NULL, &s, &err));
+    must(store_server_times(s, &a, &t, &err));
+    CHECK(t.has_server && t.unknown == NULL);
+    CHECK(t.since_us > 0 && t.hidden == 0);
+    for (size_t i = 0; i < t.n; i++)
+        if (strcmp(t.statements[i].name, statement) == 0) {
+            CHECK(t.statements[i].total_us > 0);
+            calls += t.statements[i].calls;
+        }
+    s->ops->close(s);
+    arena_release(&a);
+    return calls;
+}
+
+static void
+list_runs(const char *at, int times)
+{
+    struct arena      a = {0};
+    struct run_filter filter = {.status = -1, .limit = 1};
+    struct run_row   *rows;
+    struct store     *s;
+    size_t            n;
+    must(store_open(at, NULL, &s, &err));
+    for (int i = 0; i < times; i++)
+        must(s->ops->run_list(s, &filter, &a, &rows, &n, &err));
+    s->ops->close(s);
+    arena_release(&a);
+}
+
+/* Several installations share a database, and each wants to know of itself. */
+TEST(the_times_of_the_server_are_of_this_schema_and_told_by_statement)
+{
+    struct buf log = {0};
+    char       other[400];
+    open_database();
+    snprintf(other, sizeof(other), "%s&schema=the-other", url);
+    must(postgres_migrate(other, MIGRATE_RUN, &log, &err));
+    list_runs(url, 3);
+    list_runs(other, 5);
+    CHECK_INT(calls_of(url, "run_list"), 3);
+    CHECK_INT(calls_of(other, "run_list"), 5);
+    CHECK_INT(calls_of(url, "run_history"), 0);
+    buf_release(&log);
+}
+
+TEST(without_the_extension_the_times_of_the_server_are_unknown_and_it_says_why)
+{
+    struct arena        a = {0};
+    struct server_times t;
+    open_database();
+    pg_exec(url, "drop extension pg_stat_statements");
+    must(store_server_times(watcher, &a, &t, &err));
+    CHECK(t.has_server && t.n == 0);
+    CHECK(t.unknown && strstr(t.unknown, "create extension pg_stat_statements"));
+    arena_release(&a);
+}
+
 /* ---- at rest */
 
 static int64_t

@@ -181,9 +181,10 @@ TEST(a_store_without_its_schema_says_what_to_do)
     GIVES(HF_NOT_FOUND, store_open(url, NULL, &s, &err));
     SAYS("run `holdfast migrate`");
     CHECK(s == NULL);
-    CHECK_TEXT(migrate(url, MIGRATE_CHECK, HF_NOT_FOUND), "missing 001_store.sql\n");
+    CHECK_TEXT(migrate(url, MIGRATE_CHECK, HF_NOT_FOUND),
+               "missing 001_store.sql\nmissing 002_stats.sql\n");
     CHECK_TEXT(migrate(url, MIGRATE_RUN, HF_OK),
-               "made the schema holdfast\napplied 001_store.sql\n");
+               "made the schema holdfast\napplied 001_store.sql\napplied 002_stats.sql\n");
     migrate(url, MIGRATE_CHECK, HF_OK);
     CHECK_TEXT(migrate(url, MIGRATE_RUN, HF_OK), "");
     CHECK(pg_int(url, "select count(*) from holdfast.partition where queue = 'default'") == 8);
@@ -610,6 +611,23 @@ TEST(who_waits_for_a_run_is_told_by_its_owner)
 }
 
 /* ---- statements */
+
+/* Who looks at pg_stat_activity or pg_stat_statements sees a text, cut short, of any program. */
+TEST(every_statement_says_its_name_and_schema_behind_its_first_word)
+{
+    for (int i = 0; i < PG_STATEMENTS; i++) {
+        const char *text = pg_sql_plain((enum pg_sql)i);
+        const char *after = text + strcspn(text, " ");
+        char        name[80], quoted[80];
+        snprintf(name, sizeof(name), " /* holdfast.%s */", pg_sql_name((enum pg_sql)i));
+        snprintf(quoted, sizeof(quoted), " /* \"o-ne\".%s */", pg_sql_name((enum pg_sql)i));
+        if (strncmp(after, name, strlen(name)) != 0)
+            test_fail(__FILE__, __LINE__, "%s: %s", name, text);
+        char *other = pg_with_schema(text, "o-ne");
+        CHECK(strncmp(other + (after - text), quoted, strlen(quoted)) == 0);
+        mem_free(other);
+    }
+}
 
 /* A name in the plan, as a whole word. */
 static bool

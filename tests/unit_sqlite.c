@@ -126,7 +126,7 @@ TEST(only_one_process_owns_a_file)
     CHECK_INT(in_child(child_acquires), 1);
     CHECK_INT(s->ops->leave(s, worker, &err), HF_OK);
     CHECK_INT(in_child(child_acquires), 0);
-    CHECK_INT(s->ops->renew(s, worker, 0, NULL, NULL, &err), HF_STALE);
+    CHECK_INT(s->ops->renew(s, worker, 0, NULL, NULL, NULL, &err), HF_STALE);
     s->ops->close(s);
 }
 
@@ -628,6 +628,67 @@ TEST(a_run_that_is_about_to_begin_anew_takes_signals)
     CHECK_INT(inbox[1].kind, INBOX_SIGNAL);
     CHECK_INT(cycle(s, worker, NULL, 0, &c, &a, &rows, &err), HF_OK);
     CHECK_INT(rows.n_inbox, 2);
+    s->ops->close(s);
+    arena_release(&a);
+}
+
+static const char *
+said(struct store *s, struct arena *a)
+{
+    struct err         err = {0};
+    struct worker_row *rows;
+    size_t             n;
+    CHECK_INT(s->ops->workers(s, a, &rows, &n, &err), HF_OK);
+    CHECK_INT(n, 1);
+    return rows[0].stats;
+}
+
+static int
+changes(struct store *watcher)
+{
+    struct err err = {0};
+    int64_t    version = 0;
+    CHECK_INT(sqlite_data_version(sqlite_of(watcher), &version, &err), HF_OK);
+    return (int)version;
+}
+
+/* A sync of the disk every few seconds for numbers would be felt where there is work. */
+TEST(what_a_busy_owner_has_counted_goes_with_its_next_commit)
+{
+    struct arena  a = {0};
+    struct err    err = {0};
+    struct rows   rows;
+    struct cursor c = {.partition = 1};
+    struct store *s = open_store(), *watcher = open_store();
+    int64_t       worker = own(s), no = start(s, "r", NULL);
+    struct write  w = {
+         .kind = WRITE_HISTORY,
+         .history = {.run_no = no, .execution = 1, .seq = 1, .events = "[]", .events_len = 2}};
+    CHECK_INT(cycle(s, worker, &w, 1, &c, &a, &rows, &err), HF_OK);
+    int before = changes(watcher);
+    CHECK_INT(s->ops->renew(s, worker, 0, "{}", NULL, NULL, &err), HF_OK);
+    CHECK_INT(changes(watcher), before);
+    CHECK(said(watcher, &a) == NULL);
+    w.history.seq = 2;
+    CHECK_INT(cycle(s, worker, &w, 1, &c, &a, &rows, &err), HF_OK);
+    CHECK_TEXT(said(watcher, &a), "{}");
+    before = changes(watcher);
+    CHECK_INT(s->ops->renew(s, worker, 0, NULL, NULL, NULL, &err), HF_OK);
+    CHECK_INT(changes(watcher), before); /* it is stored: nothing is left to write */
+    watcher->ops->close(watcher);
+    s->ops->close(s);
+    arena_release(&a);
+}
+
+TEST(what_an_owner_at_rest_has_counted_is_stored_at_once)
+{
+    struct arena  a = {0};
+    struct err    err = {0};
+    struct store *s = open_store();
+    int64_t       worker = own(s);
+    sqlite_of(s)->wrote_us = 0; /* long ago */
+    CHECK_INT(s->ops->renew(s, worker, 0, "{}", NULL, NULL, &err), HF_OK);
+    CHECK_TEXT(said(s, &a), "{}");
     s->ops->close(s);
     arena_release(&a);
 }

@@ -20,6 +20,9 @@ select (xpath('//n/text()', query_to_xml(
    and e.extnamespace = v.relnamespace
  where v.relname = 'pg_stat_statements';
 
+-- name: cost_times
+select t.name, t.calls, t.total_us, t.rows, t.since_us from holdfast.server_times() t;
+
 -- name: cost_settings
 -- $1 names, in the order in which they are told
 select s.name, current_setting(s.name)

@@ -24,24 +24,25 @@ select id, queue, crashes, crashed_us from holdfast.partition where owner = $1::
 select holdfast.restamp($1::bigint, $2::smallint[], $3::integer);
 
 -- name: owner_renew
--- $1 worker, $2 free slots, $3 now
+-- $1 worker, $2 free slots, $3 now, $4 stats, null: as they were
 -- index: worker_pkey
 update holdfast.worker
    set expires_at = timestamptz 'epoch'
                     + (holdfast.now_us($3::bigint) + lease_us) * interval '1 microsecond',
-       slots_free = $2::integer
+       slots_free = $2::integer, stats = coalesce($4::text, stats)
  where id = $1::bigint
 returning id;
 
 -- name: owner_census
--- Renews, and who else is there: no row if the worker is not. $1 worker, $2 free slots, $3 now
+-- Renews, and who else is there: no row if the worker is not. $1 worker, $2 free slots, $3 now,
+-- $4 stats, null: as they were
 -- index: worker_pkey
 with n as materialized (
     select holdfast.now_us($3::bigint) as us
 ), renewed as (
     update holdfast.worker w
        set expires_at = timestamptz 'epoch' + (n.us + w.lease_us) * interval '1 microsecond',
-           slots_free = $2::integer
+           slots_free = $2::integer, stats = coalesce($4::text, w.stats)
       from n
      where w.id = $1::bigint
     returning w.id, w.queues

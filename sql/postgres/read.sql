@@ -173,7 +173,7 @@ select w.id, w.name, w.host, w.pid, w.queues, w.handlers,
        > coalesce($1::bigint, (extract(epoch from clock_timestamp()) * 1000000)::bigint),
        w.slots, w.slots_free,
        (select count(*) from holdfast.partition p where p.owner = w.id), w.lease_us,
-       (extract(epoch from w.expires_at) * 1000000)::bigint
+       (extract(epoch from w.expires_at) * 1000000)::bigint, w.stats
   from holdfast.worker w
  order by w.id;
 

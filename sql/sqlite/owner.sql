@@ -7,16 +7,22 @@ select iif(has_left, 0, epoch) from hf_owner where only = 1;
 
 -- name: owner_get
 -- index: primary key
-select epoch, has_left, name, host, pid, queues, handlers, since_us from hf_owner where only = 1;
+select epoch, has_left, name, host, pid, queues, handlers, since_us, stats
+  from hf_owner where only = 1;
 
 -- name: owner_join
 -- ?1 name, ?2 host, ?3 pid, ?4 queues, ?5 handlers, ?6 time
 -- index: primary key
 update hf_owner
    set epoch = epoch + 1, has_left = 0, name = ?1, host = ?2, pid = ?3, queues = ?4, handlers = ?5,
-       since_us = ?6
+       since_us = ?6, stats = null
  where only = 1
 returning epoch;
+
+-- name: owner_publish
+-- ?1 epoch, ?2 stats
+-- index: primary key
+update hf_owner set stats = ?2 where only = 1 and epoch = ?1;
 
 -- name: owner_leave
 -- ?1 epoch

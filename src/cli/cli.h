@@ -134,6 +134,7 @@ int run_task(struct cli *c);
 int run_migrate(struct cli *c);
 int run_workers(struct cli *c);
 int run_queues(struct cli *c);
+int run_stats(struct cli *c);
 int run_purge(struct cli *c);
 int run_doctor(struct cli *c);
 int run_worker(struct cli *c);

@@ -165,6 +165,8 @@ const struct command commands[] = {
      json_options, run_workers},
     {"queues", "[retain QUEUE DURATION]", 0, 3,
      "list the queues, or say how long one keeps runs that have ended", json_options, run_queues},
+    {"stats", "[WORKER]", 0, 1, "say what workers have done and where their time goes",
+     json_options, run_stats},
     {"purge", "", 0, 0, "delete runs that have ended, with their history", purge_options,
      run_purge},
     {"doctor", "", 0, 0, "check the store and whether its work can be done", json_options,

@@ -44,7 +44,7 @@ int         terminal_columns(void);
 
 /* A table with a head. Cells are kept as given: they must live until it is printed. A column with
  * nothing in it is left out; the last one has what room there is. */
-enum { TABLE_COLUMNS = 8 };
+enum { TABLE_COLUMNS = 9 };
 struct table {
     const char  *head[TABLE_COLUMNS];
     int          columns, status; /* column that holds a status, -1 if none */

@@ -1,10 +1,60 @@
-/* `holdfast queues`: what waits in each queue, who serves it, and how long it keeps ended runs. */
+/* `holdfast queues`: what waits in each queue, who serves it and how fast, and how long it keeps
+ * ended runs. */
+#include <jansson.h>
 #include <string.h>
 
 #include "cli/print.h"
 
+/* Work that is done a second, in tenths; known: a live worker has said so. */
+struct rate {
+    bool    known;
+    int64_t tasks, runs;
+};
+
+static int64_t
+tenths(const json_t *of, const char *member)
+{
+    return (int64_t)(json_number_value(json_object_get(of, member)) * 10 + 0.5);
+}
+
+/* What live workers have last said of each queue, added up. */
+static int
+read_rates(struct cli *c, const struct queue_row *queues, size_t n, struct rate **out)
+{
+    struct store      *s = c->h->store;
+    struct worker_row *workers;
+    size_t             n_workers;
+
+    TRY(s->ops->workers(s, &c->arena, &workers, &n_workers, &c->err));
+    *out = arena_zalloc(&c->arena, (n + 1) * sizeof(**out));
+    if (*out == NULL)
+        return cli_nomem(c);
+    for (size_t i = 0; i < n_workers; i++) {
+        bool    counts = workers[i].live && workers[i].stats;
+        json_t *said = counts ? json_loads(workers[i].stats, 0, NULL) : NULL;
+        for (size_t k = 0; k < n; k++) {
+            json_t *of = json_object_get(json_object_get(said, "queues"), queues[k].name);
+            (*out)[k].known |= of != NULL;
+            (*out)[k].tasks += tenths(of, "tasks_per_s");
+            (*out)[k].runs += tenths(of, "runs_per_s");
+        }
+        json_decref(said);
+    }
+    return HF_OK;
+}
+
 static void
-put_queue(struct buf *b, const struct queue_row *q)
+put_rate_member(struct buf *b, const char *name, bool known, int64_t rate)
+{
+    put_member(b, name);
+    if (known)
+        buf_printf(b, "%lld.%d", (long long)(rate / 10), (int)(rate % 10));
+    else
+        buf_puts(b, "null");
+}
+
+static void
+put_queue(struct buf *b, const struct queue_row *q, const struct rate *r)
 {
     buf_putc(b, '{');
     put_text_member(b, "name", q->name);
@@ -19,11 +69,14 @@ put_queue(struct buf *b, const struct queue_row *q)
     put_time_member(b, "oldest", q->oldest_us / US_PER_MS);
     put_int_member(b, "retain_ms", q->retain_us / US_PER_MS);
     put_int_member(b, "crashes", q->crashes);
+    put_rate_member(b, "done_per_s", r->known, r->tasks + r->runs);
+    put_rate_member(b, "tasks_per_s", r->known, r->tasks);
+    put_rate_member(b, "runs_per_s", r->known, r->runs);
     buf_putc(b, '}');
 }
 
 static int
-print_json(struct cli *c, const struct queue_row *queues, size_t n)
+print_json(struct cli *c, const struct queue_row *queues, const struct rate *rates, size_t n)
 {
     struct buf b = {0};
 
@@ -31,7 +84,7 @@ print_json(struct cli *c, const struct queue_row *queues, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             buf_putc(&b, ',');
-        put_queue(&b, &queues[i]);
+        put_queue(&b, &queues[i], &rates[i]);
     }
     buf_puts(&b, "]}");
     return print_buf(c, &b);
@@ -54,14 +107,27 @@ owned_cell(struct cli *c, const struct queue_row *q)
     return arena_printf(&c->arena, "%d of %d", q->partitions - q->unowned, q->partitions);
 }
 
-static int
-print_table(struct cli *c, const struct queue_row *queues, size_t n, int64_t now_us)
+/* "12.5/s"; "" if nobody has said. */
+static const char *
+rate_cell(struct cli *c, const struct rate *r)
 {
-    struct table t = {
-        .head = {"QUEUE", "SERVED", "TASKS", "DELAYED", "RUNS", "OLDEST", "CRASHES", "KEEPS RUNS"},
-        .columns = 8,
-        .status = -1};
-    bool ok = true;
+    int64_t rate = r->tasks + r->runs;
+
+    if (!r->known)
+        return "";
+    return rate < 1000 ? arena_printf(&c->arena, "%d.%d/s", (int)(rate / 10), (int)(rate % 10))
+                       : arena_printf(&c->arena, "%lld/s", (long long)((rate + 5) / 10));
+}
+
+static int
+print_table(struct cli *c, const struct queue_row *queues, const struct rate *rates, size_t n,
+            int64_t now_us)
+{
+    struct table t = {.head = {"QUEUE", "SERVED", "TASKS", "DELAYED", "RUNS", "OLDEST", "RATE",
+                               "CRASHES", "KEEPS RUNS"},
+                      .columns = 9,
+                      .status = -1};
+    bool         ok = true;
 
     for (size_t i = 0; ok && i < n; i++) {
         const struct queue_row *q = &queues[i];
@@ -77,6 +143,7 @@ print_table(struct cli *c, const struct queue_row *queues, size_t n, int64_t now
             count_cell(c, q, q->delayed),
             count_cell(c, q, q->runs),
             arena_strdup(&c->arena, age),
+            rate_cell(c, &rates[i]),
             q->crashes ? arena_printf(&c->arena, "%d", q->crashes) : "",
             arena_strdup(&c->arena, kept),
         };
@@ -111,6 +178,7 @@ int
 run_queues(struct cli *c)
 {
     struct queue_row *queues;
+    struct rate      *rates;
     size_t            n;
     int64_t           now_us;
 
@@ -123,5 +191,6 @@ run_queues(struct cli *c)
     struct store *s = c->h->store;
     TRY(s->ops->queues(s, &c->arena, &queues, &n, &c->err));
     TRY(s->ops->now(s, &now_us, &c->err));
-    return c->json ? print_json(c, queues, n) : print_table(c, queues, n, now_us);
+    TRY(read_rates(c, queues, n, &rates));
+    return c->json ? print_json(c, queues, rates, n) : print_table(c, queues, rates, n, now_us);
 }

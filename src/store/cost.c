@@ -19,6 +19,15 @@ store_cost(struct store *s, struct store_cost *out, struct err *err)
 }
 
 int
+store_server_times(struct store *s, struct arena *a, struct server_times *out, struct err *err)
+{
+    if (is_postgres(s))
+        return postgres_server_times(s, a, out, err);
+    *out = (struct server_times){.unknown = "the store has no server"};
+    return HF_OK;
+}
+
+int
 store_settings(struct store *s, struct arena *a, struct store_setting **out, size_t *n,
                struct err *err)
 {

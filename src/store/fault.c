@@ -114,9 +114,9 @@ FAULTY(acquire,
         struct partition_row **out, size_t *n, struct err *err),
        self, worker, a, out, n)
 FAULTY(renew,
-       (struct store * s, int64_t worker, int slots_free, struct arena *a, struct census *out,
-        struct err *err),
-       worker, slots_free, a, out)
+       (struct store * s, int64_t worker, int slots_free, const char *stats, struct arena *a,
+        struct census *out, struct err *err),
+       worker, slots_free, stats, a, out)
 FAULTY(takeover, (struct store * s, int64_t worker, int64_t dead, struct err *err), worker, dead)
 FAULTY(leave, (struct store * s, int64_t worker, struct err *err), worker)
 FAULTY(load,

@@ -186,8 +186,8 @@ int memory_fence(const struct memory_db *db, int64_t worker, struct err *err);
 /* memory_owner.c: an exclusive store's owner. */
 int memory_acquire(struct store *s, const struct worker_self *self, int64_t *worker,
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-int memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a,
-                 struct census *out, struct err *err);
+int memory_renew(struct store *s, int64_t worker, int slots_free, const char *stats,
+                 struct arena *a, struct census *out, struct err *err);
 int memory_takeover(struct store *s, int64_t worker, int64_t dead, struct err *err);
 int memory_leave(struct store *s, int64_t worker, struct err *err);
 

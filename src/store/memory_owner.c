@@ -125,9 +125,25 @@ memory_acquire(struct store *s, const struct worker_self *self, int64_t *worker,
     return rc;
 }
 
+static int
+publish(struct memory_db *db, int64_t worker, const char *stats, struct err *err)
+{
+    struct worker_row *is = db_find(db, WORKERS, &(struct worker_row){.id = worker});
+    struct worker_row  row = *is;
+
+    row.stats = stats;
+    db_begin(db);
+    int rc = db_put(db, WORKERS, &row, err);
+    if (rc)
+        db_rollback(db);
+    else
+        db_commit(db);
+    return rc;
+}
+
 int
-memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a, struct census *out,
-             struct err *err)
+memory_renew(struct store *s, int64_t worker, int slots_free, const char *stats, struct arena *a,
+             struct census *out, struct err *err)
 {
     struct memory_db *db = db_lock(s);
     int64_t           now_us = clock_now_us(&s->clock);
@@ -139,6 +155,8 @@ memory_renew(struct store *s, int64_t worker, int slots_free, struct arena *a, s
         rc = shared_renew(db, worker, slots_free, now_us, a, out, err);
     else
         rc = memory_fence(db, worker, err);
+    if (rc == HF_OK && stats)
+        rc = publish(db, worker, stats, err);
     db_unlock(db);
     return rc;
 }

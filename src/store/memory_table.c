@@ -78,9 +78,10 @@ static const struct shape shapes[TABLES] = {
                AT(struct dead_row, error_name), AT(struct dead_row, error_message)}},
     [WORKERS] = {compare_no,
                  sizeof(struct worker_row),
-                 4,
+                 5,
                  {AT(struct worker_row, name), AT(struct worker_row, host),
-                  AT(struct worker_row, queues), AT(struct worker_row, handlers)}},
+                  AT(struct worker_row, queues), AT(struct worker_row, handlers),
+                  AT(struct worker_row, stats)}},
     [AGAIN] = {compare_no, sizeof(struct again), 0, {0}},
 };
 #undef AT

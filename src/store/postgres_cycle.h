@@ -181,8 +181,8 @@ postgres_cycle(struct store *base, struct batch *batch, struct cursor *cursors, 
                const struct room *room, struct arena *a, struct rows *out, struct err *err);
 int postgres_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
                      struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-int postgres_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
-                   struct census *out, struct err *err);
+int postgres_renew(struct store *base, int64_t worker, int slots_free, const char *stats,
+                   struct arena *a, struct census *out, struct err *err);
 int postgres_takeover(struct store *base, int64_t worker, int64_t dead, struct err *err);
 int postgres_leave(struct store *base, int64_t worker, struct err *err);
 int postgres_load(struct store *base, const int64_t *nos, size_t n, struct arena *a,

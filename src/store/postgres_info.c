@@ -22,6 +22,7 @@ worker_of(struct postgres *s, int row, struct arena *a, struct worker_row *out, 
         .partitions = (int)pg_get_int(s, row, 10),
         .lease_us = pg_get_int(s, row, 11),
         .expires_us = pg_get_int(s, row, 12),
+        .stats = pg_get_text(s, row, 13, a, failed),
     };
 }
 

@@ -155,8 +155,8 @@ read_census(struct postgres *s, int64_t worker, struct arena *a, struct census *
 }
 
 int
-postgres_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
-               struct census *out, struct err *err)
+postgres_renew(struct store *base, int64_t worker, int slots_free, const char *stats,
+               struct arena *a, struct census *out, struct err *err)
 {
     struct postgres *s = postgres_of(base);
     int64_t          id = 0;
@@ -169,6 +169,7 @@ postgres_renew(struct store *base, int64_t worker, int slots_free, struct arena 
     pg_put_int8(args, worker);
     pg_put_int4(args, slots_free);
     pg_now(s, args);
+    pg_put_text(args, stats);
     if (out == NULL) {
         TRY(run_alone(s, PG_owner_renew, args, &id, err));
         return id == worker ? HF_OK : gone(s, worker, err);

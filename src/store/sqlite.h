@@ -83,6 +83,9 @@ struct sqlite {
     int                  lock_fd; /* -1: not the owner */
     int64_t              epoch;
     struct checkpointer *checkpointer;
+    char                *stats;      /* what the owner has counted, as it last said */
+    bool                 stats_wait; /* the next commit stores them */
+    int64_t              wrote_us;   /* steady clock: the owner's last commit */
 
     /* hints */
     int                socket; /* -1: none; the owner's is bound to the name of the file */
@@ -203,8 +206,8 @@ bool lock_is_held(struct sqlite *s, char *who, size_t size);
 
 int sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *worker,
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
-int sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
-                 struct census *out, struct err *err);
+int sqlite_renew(struct store *base, int64_t worker, int slots_free, const char *stats,
+                 struct arena *a, struct census *out, struct err *err);
 int sqlite_takeover(struct store *base, int64_t worker, int64_t dead, struct err *err);
 int sqlite_leave(struct store *base, int64_t worker, struct err *err);
 int sqlite_submit(struct store *base, struct submit *items, size_t n, size_t *bad, struct err *err);
@@ -250,6 +253,10 @@ int sqlite_sql_step(struct store *base, struct sql_step *step, struct arena *a, 
 
 /* ---- parts of verbs */
 
+/* HF_STALE unless it is the owner. */
+int sqlite_fence(struct sqlite *s, int64_t worker, struct err *err);
+/* Inside a transaction of the owner's: what it has counted, if that waits to be stored. */
+int sqlite_publish(struct sqlite *s, struct err *err);
 /* Fence, writes, commit; nothing for an empty batch. Sets batch->refused. */
 int sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err);
 int sqlite_write_history(struct sqlite *s, const struct history_row *row, struct err *err);

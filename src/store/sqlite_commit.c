@@ -304,7 +304,7 @@ write_all(struct sqlite *s, struct batch *batch, struct err *err)
     struct writing t = {.s = s, .now_us = clock_now_us(&s->base.clock)};
     size_t         rows = 0;
 
-    TRY(sqlite_renew(&s->base, batch->worker, 0, NULL, NULL, err));
+    TRY(sqlite_fence(s, batch->worker, err));
     for (size_t i = 0; i < batch->n_writes; i++)
         rows += makes_row(&batch->writes[i]);
     if (rows > 0)
@@ -316,7 +316,7 @@ write_all(struct sqlite *s, struct batch *batch, struct err *err)
         if (rc != HF_OK)
             return rc;
     }
-    return HF_OK;
+    return sqlite_publish(s, err);
 }
 
 /*
@@ -349,7 +349,7 @@ int
 sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err)
 {
     if (batch->worker != s->epoch) /* else the lock is held: nobody can have joined since */
-        TRY(sqlite_renew(&s->base, batch->worker, 0, NULL, NULL, err));
+        TRY(sqlite_fence(s, batch->worker, err));
     if (batch->n_writes == 0)
         return HF_OK;
     TRY(let_others(s, err));
@@ -361,7 +361,9 @@ sqlite_write_batch(struct sqlite *s, struct batch *batch, struct err *err)
         return rc;
     }
     rc = sqlite_commit(s, err);
-    s->held_us += clock_steady_us() - begun_us;
+    s->stats_wait = s->stats_wait && rc != HF_OK;
+    s->wrote_us = clock_steady_us();
+    s->held_us += s->wrote_us - begun_us;
     checkpointer_restart(s);
     return rc;
 }

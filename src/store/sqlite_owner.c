@@ -9,7 +9,9 @@
 
 #include <sys/stat.h>
 
-enum { QUICK_CHECK_MAX = 256 << 20 };
+#include "base/mem.h"
+
+enum { QUICK_CHECK_MAX = 256 << 20, SOON_US = 100000 };
 
 struct last_owner {
     int64_t epoch;
@@ -163,6 +165,17 @@ join_and_commit(struct sqlite *s, const struct worker_self *self, struct arena *
     return sqlite_commit(s, err);
 }
 
+int
+sqlite_fence(struct sqlite *s, int64_t worker, struct err *err)
+{
+    int64_t epoch = 0;
+    TRY(sql_get_int(s, SQL_owner_epoch, &epoch, err));
+    if (worker == 0 || epoch != worker)
+        return err_set(err, HF_STALE, "%s: worker %lld is not the owner any more", s->path,
+                       (long long)worker);
+    return HF_OK;
+}
+
 static void
 give_back(struct sqlite *s)
 {
@@ -171,6 +184,7 @@ give_back(struct sqlite *s)
     lock_drop(s);
     s->epoch = 0;
     s->fetched.valid = false;
+    s->stats_wait = false;
 }
 
 static int
@@ -199,7 +213,7 @@ sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *work
     *out = NULL;
     *n = 0;
     if (*worker != 0) {
-        TRY(sqlite_renew(base, *worker, 0, NULL, NULL, err));
+        TRY(sqlite_fence(s, *worker, err));
         s->fetched.valid = false;
         return partitions(s, self->queues, a, out, n, err);
     }
@@ -213,22 +227,60 @@ sqlite_acquire(struct store *base, const struct worker_self *self, int64_t *work
     }
     s->fetched.valid = false;
     s->epoch = *worker = epoch;
+    s->wrote_us = clock_steady_us();
     return HF_OK;
 }
 
+/* ---- what it has counted */
+
 int
-sqlite_renew(struct store *base, int64_t worker, int slots_free, struct arena *a,
+sqlite_publish(struct sqlite *s, struct err *err)
+{
+    sqlite3_stmt *q = s->stats_wait ? sql_get(s, SQL_owner_publish, err) : NULL;
+    if (q == NULL)
+        return s->stats_wait ? err->code : HF_OK;
+    bind_int(q, 1, s->epoch);
+    bind_text(q, 2, s->stats);
+    int rc = sql_run(q);
+    return rc == SQLITE_OK ? HF_OK : sqlite_fail(s, rc, "publish", err);
+}
+
+/* If that does not do well, the next renewal tries again; numbers are not worth an error. */
+static void
+publish_alone(struct sqlite *s)
+{
+    struct err ignored = {0};
+    if (sqlite_begin_write(s, &ignored))
+        return;
+    if (sqlite_publish(s, &ignored) == HF_OK && sqlite_commit(s, &ignored) == HF_OK)
+        s->stats_wait = false;
+    else
+        sqlite_rollback(s);
+}
+
+/* stats go with the next commit, if there was one just now, so that another will come soon. Else
+ * they get one of their own. */
+int
+sqlite_renew(struct store *base, int64_t worker, int slots_free, const char *stats, struct arena *a,
              struct census *out, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
-    int64_t        epoch = 0;
+    bool           waited = s->stats_wait;
     (void)slots_free, (void)a;
+
     if (out)
         *out = (struct census){0};
-    TRY(sql_get_int(s, SQL_owner_epoch, &epoch, err));
-    if (worker == 0 || epoch != worker)
-        return err_set(err, HF_STALE, "%s: worker %lld is not the owner any more", s->path,
-                       (long long)worker);
+    TRY(sqlite_fence(s, worker, err));
+    if (stats) {
+        char *copy = mem_strdup(stats);
+        if (copy == NULL)
+            return err_nomem(err);
+        mem_free(s->stats);
+        s->stats = copy;
+        s->stats_wait = true;
+    }
+    if (waited || (stats && clock_steady_us() > s->wrote_us + SOON_US))
+        publish_alone(s);
     return HF_OK;
 }
 
@@ -245,7 +297,7 @@ int
 sqlite_leave(struct store *base, int64_t worker, struct err *err)
 {
     struct sqlite *s = sqlite_of(base);
-    TRY(sqlite_renew(base, worker, 0, NULL, NULL, err));
+    TRY(sqlite_fence(s, worker, err));
     sqlite3_stmt *q = sql_get(s, SQL_owner_leave, err);
     if (q == NULL)
         return err->code;
@@ -306,6 +358,7 @@ sqlite_workers(struct store *base, struct arena *a, struct worker_row **out, siz
             .queues = column_text(q, 5, a, &failed),
             .handlers = column_text(q, 6, a, &failed),
             .since_us = sqlite3_column_int64(q, 7),
+            .stats = column_text(q, 8, a, &failed),
             .live = live,
             .expires_us = NEVER_US,
         };

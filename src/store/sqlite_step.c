@@ -309,7 +309,7 @@ check_run(struct sqlite *s, const struct sql_step *step, struct err *err)
 
     if (q == NULL)
         return err->code;
-    TRY(sqlite_renew(&s->base, step->worker, 0, NULL, NULL, err));
+    TRY(sqlite_fence(s, step->worker, err));
     bind_int(q, 1, step->run_no);
     TRY(sql_int(s, q, 0, &execution, err));
     return execution == step->execution

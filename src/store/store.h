@@ -258,6 +258,7 @@ struct worker_row {
     int         partitions;        /* it owns so many */
     int64_t     lease_us;
     int64_t     expires_us; /* store time when its lease ends; NEVER_US on an exclusive store */
+    const char *stats;      /* what it said with its lease, see worker/stats.h; NULL: nothing yet */
 };
 
 /* A queue, for people. Counts stop at 10,000 for each class of each partition; -1: not known. */
@@ -526,9 +527,11 @@ struct store_ops {
     int (*acquire)(struct store *s, const struct worker_self *self, int64_t *worker,
                    struct arena *a, struct partition_row **out, size_t *n, struct err *err);
     /* Keeps the lease, and says who else is there (out may be NULL; an exclusive store has
-     * nothing to say). HF_STALE: it is lost, drop everything. */
-    int (*renew)(struct store *s, int64_t worker, int slots_free, struct arena *a,
-                 struct census *out, struct err *err);
+     * nothing to say). stats, not NULL, becomes what others read of the worker, at the latest with
+     * the next renewal: it costs no statement of its own, and no commit while there are others.
+     * HF_STALE: it is lost, drop everything. */
+    int (*renew)(struct store *s, int64_t worker, int slots_free, const char *stats,
+                 struct arena *a, struct census *out, struct err *err);
     /* Shared stores: makes `worker` the owner of all that `dead` had, if that one's lease is over;
      * its crash is counted, and what it had claimed is released. What is owned by then may be read
      * after this has returned, not before. HF_NOT_FOUND: it lives, or is gone already. */

@@ -122,9 +122,9 @@ TRACED(acquire,
        (self, worker, a, out, n), "queues=%s worker=%" PRId64 " partitions=%zu", text(self->queues),
        *worker, rc == HF_OK ? *n : 0)
 TRACED(renew,
-       (struct store * s, int64_t worker, int slots_free, struct arena *a, struct census *out,
-        struct err *err),
-       (worker, slots_free, a, out), "worker=%" PRId64 " slots_free=%d", worker, slots_free)
+       (struct store * s, int64_t worker, int slots_free, const char *stats, struct arena *a,
+        struct census *out, struct err *err),
+       (worker, slots_free, stats, a, out), "worker=%" PRId64 " slots_free=%d", worker, slots_free)
 TRACED(takeover, (struct store * s, int64_t worker, int64_t dead, struct err *err), (worker, dead),
        "worker=%" PRId64 " dead=%" PRId64, worker, dead)
 TRACED(leave, (struct store * s, int64_t worker, struct err *err), (worker), "worker=%" PRId64,

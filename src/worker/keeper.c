@@ -15,6 +15,7 @@ struct keeper {
     pthread_t              thread;
     struct store          *store;
     struct pool           *pool;
+    struct stats          *stats;
     const struct log      *log;
     int64_t                lease_us;
     int                    kick_fd, view_fd;
@@ -100,6 +101,17 @@ next_look(const struct keeper *k, const struct view *v)
     return at;
 }
 
+/* The lease has just been renewed, so there is time for a statement that does nothing but go there
+ * and back. */
+static void
+measure_roundtrip(struct keeper *k)
+{
+    int64_t store_us, began_us = clock_steady_us();
+
+    if (k->store->ops->now(k->store, &store_us, NULL) == HF_OK)
+        stats_ping(k->stats, clock_steady_us() - began_us);
+}
+
 static int64_t
 look(struct keeper *k)
 {
@@ -115,7 +127,8 @@ look(struct keeper *k)
     k->served = worker;
     v->worker = worker;
     v->asked_us = now;
-    int rc = k->store->ops->renew(k->store, worker, free_slots, &v->arena, &v->census, &err);
+    const char *said = stats_text(k->stats, now);
+    int rc = k->store->ops->renew(k->store, worker, free_slots, said, &v->arena, &v->census, &err);
     if (rc == HF_STALE) {
         v->stale = true;
         atomic_compare_exchange_strong(&k->worker, &worker, 0);
@@ -130,6 +143,10 @@ look(struct keeper *k)
     k->asked_us = now;
     atomic_store(&k->pool->start_until_us, now + k->lease_us * 2 / 3);
     atomic_store(&k->pool->lease_until_us, now + k->lease_us);
+    if (said) {
+        stats_said(k->stats);
+        measure_roundtrip(k);
+    }
     if (now >= k->steady_us + k->lease_us)
         judge(k, v);
     int64_t next = next_look(k, v);
@@ -177,7 +194,7 @@ keep(void *arg)
 
 int
 keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const char *queues,
-            const struct log *log, struct keeper **out, struct err *err)
+            struct stats *stats, const struct log *log, struct keeper **out, struct err *err)
 {
     struct keeper *k = mem_zalloc(sizeof(*k));
     sigset_t       all, old;
@@ -186,7 +203,8 @@ keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const char
         store->ops->close(store);
         return err_nomem(err);
     }
-    *k = (struct keeper){.store = store, .pool = pool, .lease_us = lease_us, .log = log};
+    *k = (struct keeper){
+        .store = store, .pool = pool, .stats = stats, .lease_us = lease_us, .log = log};
     k->retention = retention_begin(queues, clock_steady_us(), getpid());
     k->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     k->view_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -11,6 +11,7 @@
 #define WORKER_KEEPER_H
 
 #include "worker/pool.h"
+#include "worker/stats.h"
 
 struct keeper;
 
@@ -25,9 +26,9 @@ struct view {
 
 /* Owns `store`. The pool's start_until_us and lease_until_us are set at each renewal. Beside that
  * it deletes ended runs of the queues (NULL: all; borrowed) when they have been kept long enough;
- * on an exclusive store that is all it does. */
+ * on an exclusive store that is all it does. stats are borrowed, and published with the lease. */
 int  keeper_open(struct store *store, struct pool *pool, int64_t lease_us, const char *queues,
-                 const struct log *log, struct keeper **out, struct err *err);
+                 struct stats *stats, const struct log *log, struct keeper **out, struct err *err);
 void keeper_close(struct keeper *k);
 
 /* Keeps this worker's lease from now on; 0: none. */

@@ -226,7 +226,6 @@ lane_round(struct lane *l, bool *idle, struct err *err)
 {
     bool did = false;
 
-    l->n_rounds++;
     l->batch_waits = false;
     int rc = l->own_again ? lane_acquire(l, l->handlers, err) : HF_OK;
     if (rc == HF_OK)

@@ -24,6 +24,7 @@
 #include "core/turn.h"
 #include "worker/pool.h"
 #include "worker/sql_conn.h"
+#include "worker/tally.h"
 
 struct lane_opt {
     const char *queues;
@@ -72,7 +73,8 @@ struct live {
     struct run             run;
     const struct workflow *workflow;
     int                    place;
-    int64_t                worker; /* who the lane was when it gave the run to a slot */
+    int64_t                worker;  /* who the lane was when it gave the run to a slot */
+    int64_t                turn_us; /* the slot's: how long its turn took */
     bool                   wants_turn, wants_step, dirty, listed_ready, ended, forget;
     struct old_run        *old_runs;
     struct job            *recorded; /* results that the next commit stores; linked by next */
@@ -108,6 +110,7 @@ struct unit {
 /* A partition that this lane owns. */
 struct part {
     struct partition_row row;      /* texts in the lane's partition_arena */
+    struct queue_tally  *tally;    /* of its queue; NULL: not counted apart */
     int64_t              since_us; /* steady clock: it is ours since then */
     bool                 parting;  /* it is about to be handed over: nothing begins in it */
     bool                 going;    /* ... by the batch under way */
@@ -198,10 +201,9 @@ struct lane {
     void *stop_arg;
     /* Tests, with inline slots: whether what a slot has stays there, begun or not. */
     bool (*hold)(void *arg, bool begun);
-    void  *hold_arg;
-    size_t ended_in_batch;
-    /* counters, for tests and the log */
-    uint64_t n_commits, n_turns_run, n_jobs_run, n_rounds;
+    void        *hold_arg;
+    size_t       ended_in_batch;
+    struct tally tally;
 
     struct stuck stuck[STUCK_MAX];
     size_t       n_stuck;

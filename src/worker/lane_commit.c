@@ -50,6 +50,17 @@ add_reload(struct lane *l, int64_t no, struct err *err)
     return HF_OK;
 }
 
+static void
+count_end(struct lane *l, const struct live *live)
+{
+    const struct part *part = lane_part(l, live->run.row.no);
+
+    l->ended_in_batch++;
+    tally_add(&l->tally.runs, 1);
+    if (part && part->tally)
+        tally_add(&part->tally->runs, 1);
+}
+
 /* An ended or forgotten run leaves; what came too late for it is looked at anew. */
 static int
 dismiss(struct lane *l, struct live *live, struct err *err)
@@ -58,7 +69,7 @@ dismiss(struct lane *l, struct live *live, struct err *err)
     int             rc = HF_OK;
 
     if (live->ended)
-        l->ended_in_batch++;
+        count_end(l, live);
     else
         live_forget_arrivals(l, live); /* tasks are run again when the run goes on */
     if (live->reload)
@@ -152,7 +163,7 @@ after_commit(struct lane *l, struct err *err)
     if (l->ended_in_batch)
         l->store->ops->tell_waiters(l->store);
     if (l->n_writes)
-        l->n_commits++;
+        tally_add(&l->tally.commits, 1);
     l->n_writes = l->n_units = 0;
     return HF_OK;
 }

@@ -241,12 +241,25 @@ lane_next_back(struct stack *done, struct node **back)
 }
 
 static void
+count_attempt(struct lane *l, const struct job *job, int64_t took_us)
+{
+    const struct part *part = lane_part(l, job->row.no ? job->row.no : job->run_no);
+    bool               did_well = job->code == HF_OK;
+
+    tally_add(did_well ? &l->tally.tasks : &l->tally.failed, 1);
+    tally_add(&l->tally.task_us, took_us > 0 ? (uint64_t)took_us : 0);
+    if (part && part->tally)
+        tally_add(did_well ? &part->tally->tasks : &part->tally->failed, 1);
+}
+
+static void
 note_returned(struct lane *l, struct job *job)
 {
     job_list_remove(job->is_slow ? &l->slow : &l->handed, job);
     if (l->suspect == job)
         l->suspect = NULL;
-    l->n_jobs_run++;
+    if (atomic_load(&job->begun_us) > 0)
+        count_attempt(l, job, job->ended_us - job->started_us);
 }
 
 /* Whether this is no result: the worker stops, and the attempt did not begin, or was told to give
@@ -407,6 +420,7 @@ abandon(struct lane *l, struct job *job, const char *name, const char *message, 
     }
     if (copy->call)
         copy->call->job = copy;
+    count_attempt(l, copy, clock_steady_us() - job->handed_us);
     atomic_store(&job->cancelled, 1);
     job->abandoned = true;
     job_list_remove(job->is_slow ? &l->slow : &l->handed, job);

@@ -97,7 +97,9 @@ set_parts(struct lane *l, struct partition_row *rows, size_t n, struct err *err)
             k++;
         bool had = k < l->n_parts && l->parts[k].row.id == rows[i].id;
         cursors[i] = had ? l->cursors[k] : (struct cursor){.partition = rows[i].id};
-        parts[i] = had ? l->parts[k] : (struct part){.since_us = clock_steady_us()};
+        parts[i] = had ? l->parts[k]
+                       : (struct part){.since_us = clock_steady_us(),
+                                       .tally = tally_queue(&l->tally, rows[i].queue)};
         parts[i].row = rows[i];
         l->n_parting += parts[i].parting;
         l->careful = l->careful || rows[i].crashes > 0;

@@ -28,6 +28,7 @@ lane_execute_turn(struct live *live, struct slot *slot, bool may_step)
     if (!atomic_load(&live->doomed))
         run_turn(&live->run, live->workflow->fn, &env);
     arena_reset(&slot->arena);
+    live->turn_us = clock_steady_us() - slot->began_us;
     struct live *mine = live;
     if (atomic_compare_exchange_strong(&slot->turn, &mine, NULL))
         stack_push(&slot->pool->turns_done, &live->node);
@@ -71,7 +72,6 @@ dispatch(struct lane *l, struct live *live, bool may_step)
     live->wants_turn = false;
     live->wants_step = false;
     l->n_turns++;
-    l->n_turns_run++;
     if (l->pool == NULL) {
         live->held = lane_holds(l, false);
         if (!live->held)
@@ -85,7 +85,6 @@ dispatch(struct lane *l, struct live *live, bool may_step)
     live->wants_turn = !may_step;
     live->wants_step = may_step;
     l->n_turns--;
-    l->n_turns_run--;
     return false;
 }
 
@@ -395,6 +394,9 @@ lane_collect_turns(struct lane *l, bool *did, struct err *err)
             continue;
         }
         l->n_turns--;
+        tally_add(&l->tally.turns, 1);
+        tally_add(&l->tally.steps, live->place == LIVE_STEP);
+        tally_add(&l->tally.turn_us, (uint64_t)live->turn_us);
         live->place = LIVE_IDLE;
         if (l->suspect_live == live)
             l->suspect_live = NULL;

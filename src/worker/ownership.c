@@ -26,12 +26,15 @@ renew(struct worker *w, struct err *err)
 
     if (now < w->renewed_us + w->opt.lease_us / RENEWALS_A_LEASE)
         return HF_OK;
-    int rc =
-        l->store->ops->renew(l->store, l->worker, (int)pool_free_slots(l->pool), NULL, NULL, err);
+    const char *said = stats_text(&w->stats, now);
+    int rc = l->store->ops->renew(l->store, l->worker, (int)pool_free_slots(l->pool), said, NULL,
+                                  NULL, err);
     if (rc == HF_UNAVAILABLE)
         return HF_OK; /* the commit says so too, and waits */
     if (rc == HF_OK) {
         w->renewed_us = now;
+        if (said)
+            stats_said(&w->stats);
         atomic_store(&l->pool->start_until_us, now + w->opt.lease_us * 2 / 3);
     }
     return rc;
@@ -46,8 +49,8 @@ ownership_open(struct worker *w, struct err *err)
 
     TRY(w->store->ops->clone(w->store, &own, err));
     own->log = w->h->log;
-    return keeper_open(own, w->lane.pool, w->opt.lease_us, w->opt.queues, &w->h->log, &w->keeper,
-                       err);
+    return keeper_open(own, w->lane.pool, w->opt.lease_us, w->opt.queues, &w->stats, &w->h->log,
+                       &w->keeper, err);
 }
 
 void

@@ -121,8 +121,11 @@ wait_for_lease(struct pool *p)
 static void
 do_turn(struct slot *s, struct live *live, bool may_step)
 {
-    if (!may_start(s->pool, clock_steady_us()))
+    s->began_us = clock_steady_us();
+    if (!may_start(s->pool, s->began_us)) {
         wait_for_lease(s->pool);
+        s->began_us = clock_steady_us();
+    }
     s->pool->execute_turn(live, s, may_step);
     wake_lane(s->pool);
 }

@@ -28,6 +28,7 @@ struct slot {
     pthread_t    thread;
     bool         for_turns;
     struct arena arena;
+    int64_t      began_us; /* steady clock: its turn */
     _Atomic(struct live *)
         turn; /* the run whose turn is under way; whoever swaps it out decides its end */
     _Atomic uint64_t

@@ -284,18 +284,29 @@ open_wake(struct worker *w, struct err *err)
                           : HF_OK;
 }
 
+/* A connection of the worker's, from one of the handle's. */
+static int
+open_metered(struct worker *w, struct store **out, struct err *err)
+{
+    struct store *plain;
+
+    pthread_mutex_lock(&w->h->mutex);
+    int rc = w->h->store->ops->clone(w->h->store, &plain, err);
+    pthread_mutex_unlock(&w->h->mutex);
+    TRY(rc);
+    rc = meter_store_open(plain, &w->meter, out, err);
+    if (rc)
+        plain->ops->close(plain);
+    else
+        (*out)->log = w->h->log;
+    return rc;
+}
+
 /* In the thread of a slot. */
 static int
 open_sql(void *arg, struct store **out, struct err *err)
 {
-    struct worker *w = arg;
-
-    pthread_mutex_lock(&w->h->mutex);
-    int rc = w->h->store->ops->clone(w->h->store, out, err);
-    pthread_mutex_unlock(&w->h->mutex);
-    if (rc == HF_OK)
-        (*out)->log = w->h->log;
-    return rc;
+    return open_metered(arg, out, err);
 }
 
 static int
@@ -309,13 +320,12 @@ open_worker(struct worker *w, struct err *err)
         return err_set(err, HF_INVALID, "a test handle works in hf_test_run");
     pthread_mutex_lock(&h->mutex);
     h->registry.sealed = true;
-    int rc = h->store->ops->clone(h->store, &w->store, err);
     pthread_mutex_unlock(&h->mutex);
-    TRY(rc);
-    w->store->log = h->log;
+    TRY(open_metered(w, &w->store, err));
     TRY(registry_describe(&h->registry, &w->handlers, err));
     TRY(lane_open(&w->lane, w->store, &h->registry, &h->log, &w->opt, err));
     lane_set_sql(&w->lane, open_sql, w);
+    stats_init(&w->stats, &w->lane.tally, &w->meter);
     TRY(ownership_open(w, err));
     TRY(open_wake(w, err));
     w->lane.stop_wanted = stop_wanted;
@@ -343,9 +353,10 @@ work(struct worker *w, struct err *err)
     }
     if (w->store->ops->leave(w->store, w->lane.worker, &late) && rc == HF_OK)
         log_event(&w->h->log, LOG_WARNING, "leave", "message=%s", late.text);
+    const struct tally *t = &w->lane.tally;
     log_event(&w->h->log, LOG_INFO, "stopped", "commits=%llu turns=%llu tasks=%llu",
-              (unsigned long long)w->lane.n_commits, (unsigned long long)w->lane.n_turns_run,
-              (unsigned long long)w->lane.n_jobs_run);
+              (unsigned long long)t->commits, (unsigned long long)t->turns,
+              (unsigned long long)(t->tasks + t->failed));
     return rc;
 }
 
@@ -377,6 +388,7 @@ hf_run(hf *h, const hf_worker_opt *opt)
     if (w->store)
         w->store->ops->close(w->store);
     buf_release(&w->handlers);
+    stats_release(&w->stats);
     close_stops(w);
     if (w->running) {
         atomic_store(&h->stops, 0);

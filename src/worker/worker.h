@@ -19,9 +19,11 @@ struct worker {
     struct buf      handlers;
     int             stop_fd;   /* becomes readable by hf_stop */
     int             signal_fd; /* -1 unless signals are handled */
-    int      wake_fd; /* an epoll of all that ends the lane\'s sleep: slots, stops, signals */
-    sigset_t old_mask;
-    int64_t  drain_check_us; /* steady */
+    int          wake_fd; /* an epoll of all that ends the lane\'s sleep: slots, stops, signals */
+    sigset_t     old_mask;
+    int64_t      drain_check_us; /* steady */
+    struct meter meter;          /* of all its connections */
+    struct stats stats;          /* the thread's that renews the lease */
     /* ownership */
     struct keeper *keeper;
     struct view   *view;        /* what it saw last */

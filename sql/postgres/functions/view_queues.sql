@@ -1,13 +1,18 @@
 -- Queues. Counts stop at 10,000 a partition; they are of what is stored now: tasks to be had, tasks
 -- with a time to come, tasks claimed (of workers: those that were slow, or written down before they
--- began), runs that can go on. Columns are only ever added at the end.
+-- began), runs that can go on. done_per_s: tasks done and runs ended, as live workers last said; null
+-- if none has said. Columns are only ever added at the end.
 create or replace view holdfast.queues as
 select q.name, q.served_by, count(p.id) as partitions,
        count(p.id) filter (where p.owner is null and q.served_by = 'worker') as unowned,
        sum(n.waiting)::bigint as waiting, sum(n.delayed)::bigint as delayed,
        sum(n.claimed)::bigint as claimed, sum(n.running)::bigint as running,
        min(n.oldest) as oldest_at, nullif(q.retain_us, 0) * interval '1 microsecond' as retain,
-       sum(p.crashes)::bigint as crashes
+       sum(p.crashes)::bigint as crashes,
+       (select round(sum((w.stats::jsonb -> 'queues' -> q.name ->> 'tasks_per_s')::numeric
+                         + (w.stats::jsonb -> 'queues' -> q.name ->> 'runs_per_s')::numeric), 1)
+          from holdfast.worker w
+         where w.expires_at > clock_timestamp()) as done_per_s
   from holdfast.queue q
   left join holdfast.partition p on p.queue = q.name
   left join lateral (

@@ -1,0 +1,3 @@
+-- What the owner has counted, as JSON.
+
+alter table hf_owner add column stats text;
