@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "cli/relay.h"
+#include "bench/relay.h"
 #include "pg.h"
 #include "proc.h"
 #include "store/store.h"
