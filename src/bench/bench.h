@@ -116,6 +116,15 @@ extern const struct point    points[];
 /* The names, with commas between; NULL: out of memory. */
 const char *scenario_names(struct arena *a);
 
+/* ---- cost.c */
+
+struct cost {
+    double statements, commits, rows, bytes, roundtrips, server_cpu;
+};
+
+struct store;
+int bench_cost(struct bench *b, struct store *s, struct cost *out, struct err *err);
+
 /* ---- what the load tells the process that waits for it, in memory that both see */
 
 struct samples {
@@ -133,6 +142,9 @@ struct outcome {
     size_t         n_series;
     double         series[BENCH_SERIES_MAX]; /* units of each second */
     int            killed;                   /* the worker that the load killed; -1: none */
+    bool           own_costs;                /* only what was spent between these */
+    struct cost    began, ended;
+    double         began_cpu, ended_cpu; /* of the workers */
     struct samples start, result, stored;
 };
 
@@ -223,6 +235,10 @@ int load_read_ends(struct bench *b, struct store *s, struct samples *to);
 /* Point.parked runs that sleep for a day; each has its first turn. */
 int load_park(struct bench *b, hf *h);
 
+/* Stores the point's tasks, and those behind them, while the workers are held, after a warm-up.
+ * *begin_us: when they were let go. */
+int load_store_backlog(struct bench *b, hf *h, int64_t *begin_us);
+
 int load_backlog(struct bench *b, hf *h);   /* load_tasks.c: a backlog, then the workers */
 int load_crash(struct bench *b, hf *h);     /* load_crash.c: the same, and one is killed in it */
 int load_stream(struct bench *b, hf *h);    /* load_stream.c: tasks in, tasks out, for a time */
@@ -232,14 +248,6 @@ int load_alone(struct bench *b, hf *h);     /* load_alone.c: one run after the o
 int load_paced(struct bench *b, hf *h);     /* runs at random times, whatever has ended */
 int load_timers(struct bench *b, hf *h);    /* load_timers.c: sleepers that wake together */
 int load_nothing(struct bench *b, hf *h);   /* load_nothing.c: what it costs to wait */
-
-/* ---- cost.c */
-
-struct cost {
-    double statements, commits, rows, bytes, roundtrips, server_cpu;
-};
-
-int bench_cost(struct bench *b, struct cost *out);
 
 /* ---- through.c */
 

@@ -96,11 +96,11 @@ known(int64_t v)
 }
 
 int
-bench_cost(struct bench *b, struct cost *out)
+bench_cost(struct bench *b, struct store *s, struct cost *out, struct err *err)
 {
     struct store_cost c;
 
-    TRY(store_cost(b->c->h->store, &c, &b->c->err));
+    TRY(store_cost(s, &c, err));
     find_server(b, (pid_t)c.pid);
     *out = (struct cost){
         .statements = known(c.statements),

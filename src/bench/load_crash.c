@@ -49,24 +49,20 @@ int
 load_crash(struct bench *b, hf *h)
 {
     struct outcome *o = b->out;
-    int64_t         units = b->point.units;
+    int64_t         units = b->point.units, begin_us, killed_us;
 
-    workers_signal(b, SIGSTOP);
-    int     rc = load_enqueue(b, h, units);
-    int64_t begin_us = clock_steady_us();
-    workers_signal(b, SIGCONT);
-    TRY(rc);
+    TRY(load_store_backlog(b, h, &begin_us));
     load_wait_done(b, BOARD_TASKS, units / 4);
     o->killed = 0;
-    int64_t killed_us = clock_steady_us();
+    killed_us = clock_steady_us();
     kill(b->worker[0].pid, SIGKILL);
     load_pause_us(LOOK_US); /* what it had counted is on the board then */
     TRY(wait_recovered(b, h->store, b->worker[0].pid, killed_us));
     TRY(load_wait_no_task(b, h->store));
     o->seconds = load_seconds_since(begin_us);
-    o->units = o->all_units = (double)units;
-    o->duplicates = (double)(board_done(b->board, BOARD_TASKS) - units);
-    o->lost = o->duplicates < 0 ? -o->duplicates : 0;
-    o->duplicates = o->duplicates < 0 ? 0 : o->duplicates;
+    o->units = (double)units;
+    double twice = (double)(board_done(b->board, BOARD_TASKS) - units);
+    o->duplicates = twice > 0 ? twice : 0;
+    o->lost = twice < 0 ? -twice : 0;
     return HF_OK;
 }

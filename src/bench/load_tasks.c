@@ -25,34 +25,33 @@ warm_up(struct bench *b, hf *h)
 }
 
 /* Nobody is to be held in the middle of a commit. */
-static int
-store_backlog(struct bench *b, hf *h)
+int
+load_store_backlog(struct bench *b, hf *h, int64_t *begin_us)
 {
-    int64_t all = b->point.units + b->point.backlog;
+    struct outcome *o = b->out;
 
     TRY(warm_up(b, h));
     poll(NULL, 0, REST_MS);
     workers_signal(b, SIGSTOP);
-    int64_t begin_us = clock_steady_us();
-    int     rc = load_enqueue(b, h, all);
-    b->out->enqueue_seconds = load_seconds_since(begin_us);
-    b->out->stored_units = (double)all;
+    *begin_us = clock_steady_us();
+    o->stored_units = (double)(b->point.units + b->point.backlog);
+    int rc = load_enqueue(b, h, b->point.units + b->point.backlog);
+    o->enqueue_seconds = load_seconds_since(*begin_us);
+    *begin_us = clock_steady_us();
+    workers_signal(b, SIGCONT);
     return rc;
 }
 
 int
 load_backlog(struct bench *b, hf *h)
 {
-    struct outcome *o = b->out;
-    int             rc = store_backlog(b, h);
-    int64_t         begin_us = clock_steady_us();
+    int64_t begin_us;
 
-    workers_signal(b, SIGCONT);
-    TRY(rc);
+    TRY(load_store_backlog(b, h, &begin_us));
     load_wait_done(b, BOARD_TASKS, b->point.units);
     if (b->point.backlog == 0)
         TRY(load_wait_no_task(b, h->store));
-    o->seconds = load_seconds_since(begin_us);
-    o->units = (double)b->point.units;
+    b->out->seconds = load_seconds_since(begin_us);
+    b->out->units = (double)b->point.units;
     return HF_OK;
 }

@@ -120,14 +120,20 @@ static void
 count_costs(struct bench *b, const struct rusage *load, const struct cost *before,
             const struct cost *after, struct numbers *n)
 {
-    double units = b->out->all_units;
+    struct outcome *o = b->out;
+    double          units = o->all_units;
 
+    if (o->own_costs) {
+        before = &o->began;
+        after = &o->ended;
+        b->worker_cpu = o->ended_cpu - o->began_cpu;
+    }
     n->statements = (after->statements - before->statements) / units;
     n->commits = (after->commits - before->commits) / units;
     n->rows = (after->rows - before->rows) / units;
     n->bytes = (after->bytes - before->bytes) / units;
-    if (!b->c->h->store->shared) /* a file: what its processes have written */
-        n->bytes = (b->worker_bytes + b->out->written) / units;
+    if (!b->c->h->store->shared && !o->own_costs) /* a file: what its processes have written */
+        n->bytes = (b->worker_bytes + o->written) / units;
     n->roundtrips = (after->roundtrips - before->roundtrips) / units;
     n->server_cpu = (after->server_cpu - before->server_cpu) / units * 1000;
     n->worker_cpu = b->worker_cpu / units * 1000;
@@ -190,14 +196,14 @@ measure(struct bench *b, struct result *r)
         hf_enqueue(b->c->h, "nothing", NULL, HF_OPT(.queue = BENCH_QUEUE), NULL))
         return cli_fail(b->c);
     TRY(settle(b));
-    TRY(bench_cost(b, &before));
+    TRY(bench_cost(b, b->c->h->store, &before, &b->c->err));
     TRY(workers_start(b));
     int rc = run_load(b, &used);
     if (rc == HF_OK)
         rc = workers_stop(b);
     TRY(rc);
     TRY(settle(b));
-    TRY(bench_cost(b, &after));
+    TRY(bench_cost(b, b->c->h->store, &after, &b->c->err));
     r->runs[r->n_runs++] = count(b, &used, &before, &after);
     return keep_shapes(b, r);
 }
