@@ -93,7 +93,7 @@ TEST(an_idle_worker_wakes_up_less_than_three_times_a_second)
     pid_t worker = worker_start(offer, HF_WORKER(.slots = 4));
     OK(client, hf_start(client, "waits", NULL, HF_OPT(.id = "w"), NULL));
     OK(client, hf_start(client, "sleeps", NULL, HF_OPT(.id = "s"), NULL));
-    sleep_ms(1500);
+    sleep_ms(7500); /* two renewals: until then it says what it has done, then it rests */
     int64_t before = wake_ups(worker);
     sleep_ms(4000);
     CHECK(wake_ups(worker) - before < 12);

@@ -93,6 +93,33 @@ TEST(a_worker_that_has_nothing_to_do_says_once_that_its_rates_are_0_and_then_not
     }
 }
 
+/* An hour of rest is no part of the minute of work after it. */
+TEST(a_rate_does_not_count_the_rest_before_it)
+{
+    init();
+    CHECK(renew(1));
+    for (int i = 0; i < 1000; i++)
+        CHECK(!renew(3));
+    done("mail", 300, 0);
+    CHECK(renew(3));
+    CHECK_INT(RATE_AT("queues", "mail", "tasks_per_s"), 1000);
+    CHECK_INT(INT_AT("interval_ms", NULL, NULL), 3000);
+}
+
+/* A worker that has lost its lease has another row, in which nothing stands. */
+TEST(a_worker_that_has_joined_anew_says_all_again)
+{
+    init();
+    done("mail", 5, 0);
+    CHECK(renew(1));
+    CHECK(renew(3));
+    CHECK(!renew(3));
+    stats_forget(&stats);
+    CHECK(renew(3));
+    CHECK_INT(INT_AT("queues", "mail", "tasks"), 5);
+    CHECK(!renew(3));
+}
+
 TEST(nothing_is_published_twice_in_a_second)
 {
     init();

@@ -124,6 +124,8 @@ look(struct keeper *k)
         return now + (worker ? RETRY_US : US_PER_S);
     if (worker != k->served || now > k->asked_us + k->lease_us)
         k->steady_us = now;
+    if (worker != k->served)
+        stats_forget(k->stats);
     k->served = worker;
     v->worker = worker;
     v->asked_us = now;

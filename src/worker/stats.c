@@ -61,7 +61,7 @@ look(struct stats *s, int64_t now_us)
 static bool
 is_news(const struct stats *s)
 {
-    return s->said.at_us == 0 || s->next.moving || s->said.moving ||
+    return !s->told || s->next.moving || s->said.moving ||
            (s->said.roundtrip_us == 0) != (s->next.roundtrip_us == 0);
 }
 
@@ -147,11 +147,13 @@ stats_text(struct stats *s, int64_t now_us)
     struct buf *b = &s->text;
     int64_t     since_us = s->said.at_us ? s->said.at_us : s->began_us;
 
-    if (s->said.at_us && now_us < s->said.at_us + EVERY_US)
+    if (s->told && now_us < s->said.at_us + EVERY_US)
         return NULL;
     look(s, now_us);
-    if (!is_news(s))
+    if (!is_news(s)) {
+        s->said = s->next; /* a rate does not count the rest before it */
         return NULL;
+    }
     buf_clear(b);
     buf_puts(b, "{\"version\":1");
     put(b, "up_ms", (uint64_t)(now_us - s->began_us) / US_PER_MS);
@@ -174,4 +176,11 @@ void
 stats_said(struct stats *s)
 {
     s->said = s->next;
+    s->told = true;
+}
+
+void
+stats_forget(struct stats *s)
+{
+    s->told = false;
 }

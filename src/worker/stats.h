@@ -15,9 +15,9 @@
 
 enum { STATS_PINGS = 5 };
 
-/* What was said, to see what has changed and how fast. */
+/* What was there at the last look, to see what has changed and how fast. */
 struct stats_mark {
-    int64_t  at_us; /* steady clock; 0: nothing yet */
+    int64_t  at_us; /* steady clock; 0: no look yet */
     bool     moving;
     int64_t  roundtrip_us;
     uint64_t work;
@@ -32,6 +32,7 @@ struct stats {
     int64_t             pings[STATS_PINGS];
     size_t              n_pings;
     struct stats_mark   said, next;
+    bool                told; /* the store has something of this worker */
     struct buf          text;
 };
 
@@ -43,6 +44,8 @@ void stats_release(struct stats *s);
 const char *stats_text(struct stats *s, int64_t now_us);
 /* The store has taken it. */
 void stats_said(struct stats *s);
+/* It has joined anew: nobody has heard of it. */
+void stats_forget(struct stats *s);
 /* A roundtrip to the store's server took so long; the shortest of the last few counts. */
 void stats_ping(struct stats *s, int64_t us);
 
