@@ -130,9 +130,9 @@ site_open_server(struct site *s, struct arena *a, struct err *err)
     int   hold[2], answer[2];
     pid_t parent = getpid();
 
-    if (pipe(hold) != 0)
+    if (pipe2(hold, O_CLOEXEC) != 0)
         return err_set(err, HF_UNAVAILABLE, "bench: %s", strerror(errno));
-    if (pipe(answer) != 0) {
+    if (pipe2(answer, O_CLOEXEC) != 0) {
         close(hold[0]), close(hold[1]);
         return err_set(err, HF_UNAVAILABLE, "bench: %s", strerror(errno));
     }
@@ -143,7 +143,6 @@ site_open_server(struct site *s, struct arena *a, struct err *err)
         host_server(hold[0], answer[1], parent);
     }
     close(hold[0]), close(answer[1]);
-    fcntl(hold[1], F_SETFD, FD_CLOEXEC);
     *s = (struct site){.store = "postgresql", .host = pid, .hold = hold[1]};
     int rc = pid < 0 ? err_set(err, HF_UNAVAILABLE, "bench: fork: %s", strerror(errno))
                      : read_answer(s, answer[0], a, err);
