@@ -17,6 +17,7 @@ close_store(struct store *base)
     lock_drop(s); /* last: whoever comes then finds a file that is closed */
     queues_release(s);
     fetched_release(s);
+    mem_free(s->explain);
     mem_free(s);
 }
 
