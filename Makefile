@@ -55,7 +55,7 @@ CLI_SRC  := $(wildcard src/cli/*.c src/bench/*.c)
 TEST_SRC := $(wildcard $(patsubst %,tests/%_*.c,unit suite sim fuzz cli guarantees features bad_days))
 STORE_SUITE_SRC := $(wildcard tests/store_*.c)
 HELPER_SRC := $(filter-out $(TEST_SRC) $(STORE_SUITE_SRC) tests/pg_serve.c,$(wildcard tests/*.c)) \
-              src/bench/relay.c
+              $(patsubst %,src/bench/%.c,relay explain_drive explain_plan)
 BENCH_SRC  := $(wildcard bench/*.c)
 EXAMPLES   := $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
 SQL        := $(shell find sql -type d -o -name '*.sql')

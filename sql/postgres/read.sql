@@ -106,7 +106,7 @@ select i.no, i.run_no, i.task_no, i.kind, i.name, i.payload, i.key, i.aux, i.cod
 
 -- name: task_by_id
 -- $1 the id that it was given, $2 the number that the id says, which counts if it was given none
--- index: task_id
+-- index: task_id task_pkey
 select t.no, (select p.queue from holdfast.partition p where p.id = t.partition_id), t.id, t.name,
        t.payload, t.opts, t.run_no, t.execution, t.ref, t.created_us, t.attempt, t.run_at_us,
        t.claimed_by, t.crashes, t.error_name, t.error_message

@@ -167,6 +167,12 @@ prepare(const struct bench *b, const struct point *p, const struct site *site, s
 
 /* ---- sites */
 
+int
+bench_said(struct bench *b, int rc)
+{
+    return rc ? err_prefix(&b->c->err, "bench: ") : HF_OK;
+}
+
 static int
 open_sites(struct bench *b)
 {
@@ -175,15 +181,15 @@ open_sites(struct bench *b)
 
     if (url && url[0]) {
         b->n_sites = 1;
-        return site_open_url(&b->sites[0], url, &c->arena, &c->err);
+        return bench_said(b, site_open_url(&b->sites[0], url, &c->arena, &c->err));
     }
-    int rc = site_open_server(&b->sites[1], &c->arena, &c->err);
+    int rc = bench_said(b, site_open_server(&b->sites[1], &c->arena, &c->err));
     if (rc == HF_NOT_FOUND)
         fprintf(stderr, "holdfast: %s; only SQLite is measured\n", c->err.text);
     else if (rc)
         return rc;
     b->n_sites = rc ? 1 : 2;
-    return site_open_directory(&b->sites[0], &c->arena, &c->err);
+    return bench_said(b, site_open_directory(&b->sites[0], &c->arena, &c->err));
 }
 
 /* ---- running */
@@ -238,7 +244,7 @@ read_settings(struct bench *b, struct report *r)
 {
     for (size_t k = 0; k < b->n_sites; k++) {
         const char *url;
-        TRY(site_make_store(&b->sites[k], &b->c->arena, &url, &b->c->err));
+        TRY(bench_said(b, site_make_store(&b->sites[k], &b->c->arena, &url, &b->c->err)));
         b->c->store_url = url;
         int rc = cli_open(b->c, true);
         if (rc == HF_OK)

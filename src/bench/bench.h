@@ -192,6 +192,8 @@ struct result {
 
 /* A line of progress, if somebody looks. */
 void bench_say(const struct bench *b, const char *fmt, ...) HF_PRINTF(2, 3);
+/* Names the command in the error of something that serves others too. */
+int bench_said(struct bench *b, int rc);
 /* HF_CANCELLED: an interrupt has come. */
 int bench_check_stop(struct bench *b);
 

@@ -7,7 +7,7 @@
 
 #include "bench/bench.h"
 
-enum { PAGE = 5000, PARKED_A_SECOND = 5000, MARGIN_S = 5, PAUSE_US = 100000 };
+enum { PAGE = 5000, PARKED_A_SECOND = 8000, MARGIN_S = 5, PAUSE_US = 100000 };
 
 static int
 start_sleepers(struct bench *b, hf *h, int64_t wake_ms)

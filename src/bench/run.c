@@ -216,7 +216,7 @@ bench_run(struct bench *b, struct result *r)
     b->worker_cpu = b->rss = b->worker_bytes = 0;
     b->point = r->point;
     board_reset(b->board);
-    TRY(site_make_store(b->site, &b->c->arena, &b->url, &b->c->err));
+    TRY(bench_said(b, site_make_store(b->site, &b->c->arena, &b->url, &b->c->err)));
     b->c->store_url = b->load_url = b->url;
     int rc = measure(b, r);
     workers_kill(b);

@@ -34,8 +34,7 @@ site_open_directory(struct site *s, struct arena *a, struct err *err)
     char *dir = getcwd(cwd, sizeof(cwd)) ? arena_printf(a, "%s/holdfast-bench-XXXXXX", cwd) : NULL;
 
     if (dir == NULL || mkdtemp(dir) == NULL)
-        return err_set(err, HF_UNAVAILABLE, "bench: no directory for a store here: %s",
-                       strerror(errno));
+        return err_set(err, HF_UNAVAILABLE, "no directory for a store here: %s", strerror(errno));
     *s = (struct site){.store = "sqlite", .dir = dir, .hold = -1};
     s->prefix = arena_printf(a, "%s/store", dir);
     return s->prefix ? HF_OK : err_nomem(err);
@@ -116,9 +115,9 @@ read_answer(struct site *s, int from, struct arena *a, struct err *err)
             break;
     text[n] = '\0';
     if (text[0] == '?')
-        return err_set(err, HF_NOT_FOUND, "bench: %s", text + 1);
+        return err_set(err, HF_NOT_FOUND, "%s", text + 1);
     if (text[0] != 'p')
-        return err_set(err, HF_UNAVAILABLE, "bench: a throw-away server: %s",
+        return err_set(err, HF_UNAVAILABLE, "a throw-away server: %s",
                        n ? text + 1 : "its process died");
     s->base = arena_strdup(a, text);
     return s->base ? HF_OK : err_nomem(err);
@@ -131,10 +130,10 @@ site_open_server(struct site *s, struct arena *a, struct err *err)
     pid_t parent = getpid();
 
     if (pipe2(hold, O_CLOEXEC) != 0)
-        return err_set(err, HF_UNAVAILABLE, "bench: %s", strerror(errno));
+        return err_set(err, HF_UNAVAILABLE, "%s", strerror(errno));
     if (pipe2(answer, O_CLOEXEC) != 0) {
         close(hold[0]), close(hold[1]);
-        return err_set(err, HF_UNAVAILABLE, "bench: %s", strerror(errno));
+        return err_set(err, HF_UNAVAILABLE, "%s", strerror(errno));
     }
     fflush(NULL);
     pid_t pid = fork();
@@ -144,7 +143,7 @@ site_open_server(struct site *s, struct arena *a, struct err *err)
     }
     close(hold[0]), close(answer[1]);
     *s = (struct site){.store = "postgresql", .host = pid, .hold = hold[1]};
-    int rc = pid < 0 ? err_set(err, HF_UNAVAILABLE, "bench: fork: %s", strerror(errno))
+    int rc = pid < 0 ? err_set(err, HF_UNAVAILABLE, "fork: %s", strerror(errno))
                      : read_answer(s, answer[0], a, err);
     close(answer[0]);
     if (rc)
@@ -188,8 +187,7 @@ site_open_url(struct site *s, const char *url, struct arena *a, struct err *err)
     if (strncmp(url, "sqlite:", 7) == 0)
         url += 7;
     else if (strstr(url, "://") || strncmp(url, "memory:", 7) == 0)
-        return err_set(err, HF_INVALID, "bench: %s: want sqlite:PATH or postgresql://HOST/DATABASE",
-                       url);
+        return err_set(err, HF_INVALID, "%s: want sqlite:PATH or postgresql://HOST/DATABASE", url);
     s->store = "sqlite";
     s->prefix = arena_printf(a, "%s-bench", strncmp(url, "//", 2) == 0 ? url + 2 : url);
     return s->prefix ? HF_OK : err_nomem(err);
@@ -228,7 +226,7 @@ site_make_store(const struct site *s, struct arena *a, const char **url, struct 
         return err_nomem(err);
     int rc = store_migrate(*url, MIGRATE_RUN, &log, err);
     buf_release(&log);
-    return rc ? err_prefix(err, "bench: ") : HF_OK;
+    return rc;
 }
 
 int

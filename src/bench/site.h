@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+/* Errors do not say which command wanted it. */
 struct site {
     const char *store;  /* "sqlite" or "postgresql" */
     const char *base;   /* PostgreSQL: the server's URL, without a schema */

@@ -140,5 +140,6 @@ int run_doctor(struct cli *c);
 int run_worker(struct cli *c);
 int run_demo(struct cli *c);
 int run_bench(struct cli *c);
+int run_explain(struct cli *c);
 
 #endif

@@ -139,6 +139,18 @@ OPTIONS(bench_options) = {
     {"keep", OPTION_FLAG, NULL, "leave the stores that were made"},
     END};
 
+OPTIONS(explain_options) = {
+    {"scenario", OPTION_CHOICE,
+     "heavy-single-queue|many-queues-sparse|with-steps|sleepers|finished-history|mixed-states",
+     "only this one"},
+    {"rows", OPTION_COUNT, "N", "how large a scenario is (1000000)"},
+    {"statistics", OPTION_CHOICE, "never|empty|analysed",
+     "what the planner knows: nothing, that tables were empty, what is there"},
+    {"sqlite", OPTION_FLAG, NULL, "explain an SQLite file"},
+    {"out", OPTION_TEXT, "DIR", "write the plans there"},
+    JSON,
+    END};
+
 const struct command commands[] = {
     {"demo", "", 0, 0, "run 1,000 orders while workers are killed, and check the result",
      demo_options, run_demo},
@@ -173,6 +185,8 @@ const struct command commands[] = {
      run_doctor},
     {"bench", "[SCENARIO...]", 0, -1, "measure throughput, latency and costs; --list says what",
      bench_options, run_bench},
+    {"explain", "", 0, 0, "show how the database executes each statement on large tables",
+     explain_options, run_explain},
     {"completion", "bash", 1, 1, "print a completion script for the shell", no_options,
      run_completion},
     {"version", "", 0, 0, "print the version", no_options, run_version},

@@ -58,8 +58,8 @@ enum { PG_ARGS_MAX = 32, PG_ARG_KEEP_MAX = 1 << 20 };
 struct pg_arg {
     struct buf data;
     bool       null, array, has_null;
-    uint8_t    type;
-    int32_t    n; /* elements of an array */
+    uint8_t    type; /* of an array: its elements' */
+    int32_t    n;    /* elements of an array */
 };
 
 struct pg_args {
@@ -113,6 +113,7 @@ void pg_target_release(struct pg_target *t);
 /* ---- the connection */
 
 struct pg_expected; /* postgres_pipeline.c: what is to come, in order */
+struct pg_explain;  /* postgres_explain.h */
 
 /* Names of queues by partition, read when first needed. A partition never changes its queue. */
 struct queue_names {
@@ -160,7 +161,8 @@ struct postgres {
     char                said[360];   /* what the server said then */
     int     bad_item;    /* which of a statement's items the last error is about; -1: not said */
     int64_t patience_us; /* so long nothing may come from the server */
-    struct pg_args scratch;
+    struct pg_args     scratch;
+    struct pg_explain *explain; /* NULL but for a connection that tells plans */
 
     /* statements */
     char   *text[PG_STATEMENTS]; /* with the schema's name, NULL: the text as it is */

@@ -35,9 +35,10 @@ pg_args_release(struct pg_args *a)
 }
 
 static struct pg_arg *
-next(struct pg_args *a)
+next(struct pg_args *a, enum pg_type type)
 {
     assert(a->n < PG_ARGS_MAX);
+    a->arg[a->n].type = (uint8_t)type;
     return &a->arg[a->n++];
 }
 
@@ -65,25 +66,25 @@ put64(struct buf *b, int64_t v)
 void
 pg_put_bool(struct pg_args *a, bool v)
 {
-    buf_put(&next(a)->data, v ? "\1" : "\0", 1);
+    buf_put(&next(a, PG_BOOL)->data, v ? "\1" : "\0", 1);
 }
 
 void
 pg_put_int2(struct pg_args *a, int v)
 {
-    put16(&next(a)->data, (int16_t)v);
+    put16(&next(a, PG_INT2)->data, (int16_t)v);
 }
 
 void
 pg_put_int4(struct pg_args *a, int32_t v)
 {
-    put32(&next(a)->data, v);
+    put32(&next(a, PG_INT4)->data, v);
 }
 
 void
 pg_put_int8(struct pg_args *a, int64_t v)
 {
-    put64(&next(a)->data, v);
+    put64(&next(a, PG_INT8)->data, v);
 }
 
 void
@@ -107,22 +108,21 @@ pg_put_text(struct pg_args *a, const char *text)
 void
 pg_put_text_n(struct pg_args *a, const char *text, size_t n)
 {
-    buf_put(&next(a)->data, text, n);
+    buf_put(&next(a, PG_TEXT)->data, text, n);
 }
 
 void
 pg_put_null(struct pg_args *a)
 {
-    next(a)->null = true;
+    next(a, PG_TEXT)->null = true;
 }
 
 int
 pg_array(struct pg_args *a, enum pg_type type)
 {
     static const char header[HEADER_SIZE];
-    struct pg_arg    *arg = next(a);
+    struct pg_arg    *arg = next(a, type);
     arg->array = true;
-    arg->type = (uint8_t)type;
     buf_put(&arg->data, header, sizeof(header));
     return a->n - 1;
 }

@@ -7,7 +7,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "store/postgres.h"
+#include "store/postgres_explain.h"
 
 /* ---- losing the connection */
 
@@ -122,7 +122,8 @@ pg_listen_until(struct postgres *s, int wake_fd, int64_t deadline_us, bool *woke
 
 /* ---- beginning a verb */
 
-/* libpq would print notices. One is of use: the last words of a server that ends the connection. */
+/* libpq would print notices. Of use are the last words of a server that ends the connection, and
+ * plans that were asked for. */
 void
 pg_notice(void *arg, const PGresult *result)
 {
@@ -130,6 +131,8 @@ pg_notice(void *arg, const PGresult *result)
     const char      *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state && strncmp(state, "57P", 3) == 0)
         s->ended = true;
+    if (s->explain)
+        pg_explain_notice(s, result);
 }
 
 /* A connection that has ended while nobody looked is found here, not by the first statement. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/explain.h"
 
 enum { KEYWORDS_MAX = 80, PATIENCE_US = 15 * 1000000, SERVER_MIN = 140000 };
 
@@ -187,6 +188,7 @@ postgres_new(const char *url, const struct clock *clock, struct postgres **out, 
 void
 postgres_free(struct postgres *s)
 {
+    postgres_explain_end(&s->base);
     pg_disconnect(s);
     for (int i = 0; i < PG_STATEMENTS; i++)
         mem_free(s->text[i]);

@@ -6,9 +6,17 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/postgres.h"
+#include "store/postgres_explain.h"
 
-enum expect { EXPECT_QUIET, EXPECT_RESULT, EXPECT_PREPARED, EXPECT_SYNC, EXPECT_DOUBTFUL_SYNC };
+/* EXPECT_PLAN stands for as many kinds as there are rounds. */
+enum expect {
+    EXPECT_QUIET,
+    EXPECT_RESULT,
+    EXPECT_PREPARED,
+    EXPECT_PLAN,
+    EXPECT_SYNC = EXPECT_PLAN + ROUNDS,
+    EXPECT_DOUBTFUL_SYNC
+};
 enum { NOT_PREPARED, BEING_PREPARED, PREPARED };
 enum { NOTHINGS_MAX = 10 };
 
@@ -73,26 +81,42 @@ pg_args(struct postgres *s)
     return &s->scratch;
 }
 
-/* Prepared under its name when it is first used; through a pooler without a name each time. */
+/* Under its name when it is first used; through a pooler not at all. */
 static bool
-send_query(struct postgres *s, enum pg_sql id, int n, const char *const *values, const int *lengths,
-           const int *formats)
+prepare(struct postgres *s, enum pg_sql id)
 {
-    const char *text = pg_sql_text(s, id), *name = pg_sql_name(id);
+    const char *text = pg_sql_text(s, id);
     if (text == NULL) {
         pg_lose(s, HF_NOMEM, "out of memory");
         return false;
     }
+    if (s->pooled || s->prepared[id] != NOT_PREPARED)
+        return true;
+    if (!PQsendPrepare(s->conn, pg_sql_name(id), text, 0, NULL))
+        return false;
+    s->prepared[id] = BEING_PREPARED;
+    return expect(s, EXPECT_PREPARED, id);
+}
+
+static bool
+send_query(struct postgres *s, enum pg_sql id, int n, const char *const *values, const int *lengths,
+           const int *formats)
+{
+    if (!prepare(s, id))
+        return false;
     if (s->pooled)
-        return PQsendQueryParams(s->conn, text, n, NULL, values, lengths, formats, 1);
-    if (s->prepared[id] == NOT_PREPARED) {
-        if (!PQsendPrepare(s->conn, name, text, 0, NULL))
-            return false;
-        s->prepared[id] = BEING_PREPARED;
-        if (!expect(s, EXPECT_PREPARED, id))
-            return false;
-    }
-    return PQsendQueryPrepared(s->conn, name, n, values, lengths, formats, 1);
+        return PQsendQueryParams(s->conn, pg_sql_text(s, id), n, NULL, values, lengths, formats, 1);
+    return PQsendQueryPrepared(s->conn, pg_sql_name(id), n, values, lengths, formats, 1);
+}
+
+/* Of a connection that explains. */
+static void
+note_block(struct postgres *s, enum pg_sql id)
+{
+    if (id == PG_begin || id == PG_begin_read)
+        s->explain->in_block = true;
+    else if (id == PG_commit || id == PG_rollback)
+        s->explain->in_block = s->explain->opened = false;
 }
 
 static void
@@ -103,6 +127,8 @@ send_kind(struct postgres *s, enum pg_sql id, struct pg_args *a, enum expect kin
 
     if (s->lost.code)
         return;
+    if (s->explain)
+        note_block(s, id);
     if (a)
         rc = pg_args_values(a, values, lengths, formats);
     if (rc != HF_OK)
@@ -113,9 +139,49 @@ send_kind(struct postgres *s, enum pg_sql id, struct pg_args *a, enum expect kin
         push(s, false);
 }
 
+/* What a statement would do, taken back by a savepoint. */
+static void
+send_round(struct postgres *s, enum pg_sql id, struct pg_args *a, enum pg_round round)
+{
+    const char *text = pg_explain_text(s, id, a), *values[PG_ARGS_MAX];
+    int         lengths[PG_ARGS_MAX], formats[PG_ARGS_MAX], n = s->pooled && a ? a->n : 0;
+
+    send_kind(s, PG_explain_mark, NULL, EXPECT_QUIET);
+    if (round == ROUND_INSIDE)
+        send_kind(s, PG_explain_inside, NULL, EXPECT_QUIET);
+    if (s->lost.code)
+        return;
+    if (text == NULL || (a && pg_args_values(a, values, lengths, formats)))
+        pg_lose(s, HF_NOMEM, "out of memory");
+    else if (!PQsendQueryParams(s->conn, text, n, NULL, values, lengths, formats, 0))
+        pg_lose_connection(s);
+    else
+        expect(s, EXPECT_PLAN + round, id);
+    send_kind(s, PG_explain_undo, NULL, EXPECT_QUIET);
+}
+
+/* Savepoints need a block. */
+static void
+send_plans(struct postgres *s, enum pg_sql id, struct pg_args *a)
+{
+    struct pg_explain *e = s->explain;
+
+    if (!e->in_block) {
+        pg_begin(s);
+        e->opened = true;
+    }
+    if (s->lost.code == 0 && !prepare(s, id) && s->lost.code == 0)
+        pg_lose_connection(s);
+    for (enum pg_round r = ROUND_FIRST; r < ROUNDS; r++)
+        if (r != ROUND_INSIDE || e->inside)
+            send_round(s, id, a, r);
+}
+
 void
 pg_send(struct postgres *s, enum pg_sql id, struct pg_args *a)
 {
+    if (s->explain)
+        send_plans(s, id, a);
     send_kind(s, id, a, EXPECT_RESULT);
 }
 
@@ -153,6 +219,8 @@ pg_listen(struct postgres *s, const char *channel)
 static void
 sync_as(struct postgres *s, enum expect kind)
 {
+    if (s->explain && s->explain->opened)
+        send_kind(s, PG_commit, NULL, EXPECT_QUIET);
     if (s->lost.code)
         return;
     if (expect(s, kind, 0) && !PQpipelineSync(s->conn))
@@ -343,6 +411,8 @@ take_next(struct postgres *s)
             break;
         }
         note_result(s, result, &e);
+        if (e.kind >= EXPECT_PLAN && e.kind < EXPECT_SYNC && s->explain && s->failed.code == 0)
+            pg_explain_take(s, e.id, e.kind - EXPECT_PLAN, result);
         bool keep = e.kind == EXPECT_RESULT && s->failed.code == 0 && s->result == NULL;
         if (keep)
             s->result = result;

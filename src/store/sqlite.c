@@ -18,6 +18,7 @@ close_store(struct store *base)
     queues_release(s);
     fetched_release(s);
     mem_free(s->stats);
+    mem_free(s->explain);
     mem_free(s);
 }
 

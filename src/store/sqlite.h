@@ -65,7 +65,8 @@ struct waiter {
     int64_t            until_us;
 };
 
-struct checkpointer; /* sqlite_checkpoint.c */
+struct checkpointer;   /* sqlite_checkpoint.c */
+struct sqlite_explain; /* sqlite_explain.c */
 
 struct sqlite {
     struct store  base;
@@ -96,6 +97,8 @@ struct sqlite {
     struct waiter      waiters[WAITERS_MAX];
     size_t             n_waiters;
 
+    struct sqlite_explain *explain; /* NULL but for a connection that tells plans */
+
     /* SQL steps */
     bool for_steps; /* the connection is set up for them */
     bool in_step;   /* the user's statement is being prepared or run */
@@ -122,6 +125,7 @@ immediate_stream(int cls)
 
 /* ---- sqlite_stmt.c */
 
+const char *sql_name(enum sql id);
 const char *sql_text(enum sql id);
 const char *sql_index(enum sql id); /* "": none is demanded */
 

@@ -15,6 +15,12 @@ static const struct statement statements[SQLS] = {
 #undef X
 
 const char *
+sql_name(enum sql id)
+{
+    return statements[id].name;
+}
+
+const char *
 sql_text(enum sql id)
 {
     return statements[id].text;

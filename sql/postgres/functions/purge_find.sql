@@ -32,9 +32,10 @@ begin
                 continue;
             end if;
             too_late := 0;
+            -- Apart from the next, since it is not a query: live runs may be many.
             continue when r.status < 4 or r.ended_us >= ended_before_us
-                or (for_status >= 0 and r.status <> for_status)
-                or exists (select from holdfast.inbox i where i.run_no = r.no and i.kind = 5)
+                or (for_status >= 0 and r.status <> for_status);
+            continue when exists (select from holdfast.inbox i where i.run_no = r.no and i.kind = 5)
                 or exists (select from holdfast.task t where t.run_no = r.no);
             return next r.no;
             found_n := found_n + 1;
