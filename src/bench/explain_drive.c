@@ -140,8 +140,8 @@ join(struct drive *d)
     struct census census;
 
     TRY(d->s->ops->acquire(d->s, &self, &d->worker, &d->a, &d->parts, &d->n_parts, d->err));
-    TRY(d->s->ops->renew(d->s, d->worker, 16, &d->a, NULL, d->err));
-    TRY(d->s->ops->renew(d->s, d->worker, 16, &d->a, &census, d->err));
+    TRY(d->s->ops->renew(d->s, d->worker, 16, NULL, &d->a, NULL, d->err));
+    TRY(d->s->ops->renew(d->s, d->worker, 16, NULL, &d->a, &census, d->err));
     for (size_t i = 0; i < census.n_workers; i++)
         if (!census.workers[i].live)
             TRY(d->s->ops->takeover(d->s, d->worker, census.workers[i].id, d->err));

@@ -67,7 +67,8 @@ struct meter {
 
 const char *meter_name(enum meter_verb verb); /* "cycle" */
 void        meter_add(struct meter_op *op, int64_t us, bool failed);
-/* The time that `part` of 100 calls did not exceed, at most a quarter too high; 0 if there was no call. */
+/* The time that `part` of 100 calls did not exceed, at most a quarter too high; 0 if there was no
+ * call. */
 int64_t meter_percentile(const struct meter_op *op, int part);
 
 /* Owns inner; m is borrowed, and lives as long as the store and its clones. On an error inner stays
