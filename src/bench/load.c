@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 
 enum { PAGE = 5000, PAGE_BYTES_MAX = 8 << 20, PAUSE_MIN_US = 100, PAUSE_MAX_US = 20000 };
+enum { PARK_REST_US = 3000000 };
 
 double
 load_seconds_since(int64_t steady_us)
@@ -165,6 +166,8 @@ load_park(struct bench *b, hf *h)
         load_pause_us(PAUSE_MAX_US);
         TRY(h->store->ops->pending(h->store, BENCH_QUEUE, 0, &p, &b->out->err));
     }
+    if (b->point.parked)
+        load_pause_us(PARK_REST_US); /* checkpoints of what was parked */
     return HF_OK;
 }
 

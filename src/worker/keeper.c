@@ -9,7 +9,13 @@
 #include "base/mem.h"
 #include "worker/retention.h"
 
-enum { RENEWALS_A_LEASE = 3, RETRY_US = 200 * US_PER_MS, AFTER_EXPIRY_US = 20 * US_PER_MS };
+/* A look is not only for the lease: it also shows newcomers, who are given partitions. */
+enum {
+    RENEWALS_A_LEASE = 3,
+    LOOK_MAX_US = 5 * US_PER_S,
+    RETRY_US = 200 * US_PER_MS,
+    AFTER_EXPIRY_US = 20 * US_PER_MS
+};
 
 struct keeper {
     pthread_t              thread;
@@ -87,7 +93,8 @@ judge(struct keeper *k, struct view *v)
 static int64_t
 next_look(const struct keeper *k, const struct view *v)
 {
-    int64_t now = clock_steady_us(), at = k->asked_us + k->lease_us / RENEWALS_A_LEASE;
+    int64_t now = clock_steady_us(),
+            at = k->asked_us + earlier(k->lease_us / RENEWALS_A_LEASE, LOOK_MAX_US);
 
     for (size_t i = 0; i < v->census.n_workers; i++) {
         const struct worker_row *w = &v->census.workers[i];
