@@ -5,13 +5,15 @@
  *
  * A caller that is patient lets partitions be left out: one that was empty n times is read again
  * after 2^n ms up to a second, unless somebody has hinted or something there is due; not sooner
- * than two looks take, and behind a commit, where it costs no roundtrip, after half that time. If
- * all that is left is such a try, one statement looks first whether there is anything.
+ * than two looks take, nor than 0.1 s while everybody hints, and behind a commit, where it costs no
+ * roundtrip, after half that time. If all that is left is such a try, one statement looks first
+ * whether there is anything.
  */
 #include "store/postgres_cycle.h"
 
 enum { STREAM_ROWS = 16384, STREAM_ROWS_MIN = 64, BIG_ROWS = 16, BIG_BYTES = 4096 };
 enum { NAP_MAX_US = 1000000, NAP_BUSY_US = 5000, NAP_FEW_US = 1000, FEW = 16 };
+enum { NAP_HINTED_US = 100000 };
 
 /* ---- what is read */
 
@@ -34,11 +36,12 @@ static bool
 is_resting(struct pg_fetch *f, const struct pg_cursor *c, int64_t steady_us)
 {
     int64_t nap_us = c->empties < 11 ? (int64_t)500 << c->empties : NAP_MAX_US;
-    int64_t most_us = f->s->busy_until_us <= steady_us ? NAP_MAX_US
-                      : f->n_cursors <= FEW            ? NAP_FEW_US
-                                                       : NAP_BUSY_US;
+    bool    hinted = f->s->busy_until_us <= steady_us;
+    int64_t most_us = hinted ? NAP_MAX_US : f->n_cursors <= FEW ? NAP_FEW_US : NAP_BUSY_US;
     if (f->s->listens && nap_us < 2 * f->all->peek_us)
         nap_us = 2 * f->all->peek_us;
+    if (f->s->listens && hinted && nap_us < NAP_HINTED_US)
+        nap_us = NAP_HINTED_US;
     if (nap_us > most_us)
         nap_us = most_us;
     if (f->with_commit)

@@ -16,9 +16,9 @@ begin
         parts := parts[1 + mod(currval('holdfast.row_seq'), cardinality(parts)):
                        1 + mod(currval('holdfast.row_seq'), cardinality(parts))];
     else
-        parts := array(select r.partition_id from holdfast.run r where r.id = any (runs)
-                       union select t.partition_id from holdfast.task t where t.id = any (tasks)
-                       union select p.id from holdfast.partition p where p.queue = any (queues));
+        parts := array(select r.partition_id from holdfast.run r where r.id = any (runs))
+                 || array(select t.partition_id from holdfast.task t where t.id = any (tasks))
+                 || array(select p.id from holdfast.partition p where p.queue = any (queues));
     end if;
     perform holdfast.hint(parts);
 end

@@ -31,11 +31,19 @@ begin
     if n = 0 then
         return;
     end if;
-    perform holdfast.check_names('id', ids);
-    perform holdfast.check_names('workflow', workflows);
-    perform holdfast.check_names('queue', queues);
-    perform holdfast.check_payloads('input', inputs);
+    -- All is well, nearly always, and one look tells; else the checks say what is wrong.
+    if exists (select from unnest(ids || workflows || queues) u(name)
+                where coalesce(octet_length(u.name), 0) not between 1 and 255
+                   or u.name ~ '[\x01-\x1f\x7f]')
+        or exists (select from unnest(inputs) u(input) where octet_length(u.input) > 1048576) then
+        perform holdfast.check_names('id', ids);
+        perform holdfast.check_names('workflow', workflows);
+        perform holdfast.check_names('queue', queues);
+        perform holdfast.check_payloads('input', inputs);
+    end if;
     for each in select u.queue, min(u.i) as i from unnest(queues) with ordinality u(queue, i)
+                 where not exists (select from holdfast.queue q
+                                    where q.name = u.queue and q.served_by = 'worker')
                  group by u.queue loop
         if holdfast.need_queue(each.queue) then
             raise exception using errcode = 'HF003', column = each.i::text, message =
