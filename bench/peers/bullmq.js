@@ -1,0 +1,71 @@
+// BullMQ on Redis, which is another server than the others' with other guarantees: all data are in
+// memory, and a write is durable because redis.js has the append-only file synced before each answer.
+// Settings, by its documentation (docs.bullmq.io, "Concurrency", "Auto-removal of jobs", "Adding jobs in
+// bulk"): jobs are added 1,000 a call; one worker runs 100 jobs at a time; completed jobs are removed.
+// Latency: from the call of add to the beginning of the job, and to the return of waitUntilFinished.
+import { Queue, QueueEvents, Worker } from 'bullmq';
+
+export const peer = { workloads: ['noop', 'latency'], needs: 'redis' };
+
+const BATCH = 1000;
+const CONCURRENCY = 100;
+
+function connection(url) {
+    const { hostname, port } = new URL(url);
+    return { host: hostname, port: Number(port), maxRetriesPerRequest: null };
+}
+
+const options = (url) => ({ connection: connection(url), removeOnComplete: { count: 0 } });
+
+export async function setup() {}
+
+export async function enqueue({ url, units, measured }) {
+    const queue = new Queue('noop', { connection: connection(url) });
+    await queue.waitUntilReady();
+    const jobs = Array.from({ length: BATCH }, (_, n) => ({ name: 'noop', data: { n } }));
+    await measured(async () => {
+        for (let left = units; left > 0; left -= BATCH)
+            await queue.addBulk(jobs.slice(0, left));
+    });
+    await queue.close();
+}
+
+export async function work({ url, units, measured }) {
+    let left = units;
+    const worker = new Worker('noop', async () => {},
+        { ...options(url), concurrency: CONCURRENCY, autorun: false });
+    await worker.waitUntilReady();
+    await measured(async () => {
+        const all = new Promise((resolve) => {
+            worker.on('completed', () => --left === 0 && resolve());
+        });
+        worker.run();
+        await all;
+    });
+    await worker.close();
+}
+
+export async function latency({ url, units, measured }) {
+    let began;
+    const queue = new Queue('latency', { connection: connection(url) });
+    const events = new QueueEvents('latency', { connection: connection(url) });
+    const worker = new Worker('latency', async () => began(performance.now()), options(url));
+    await Promise.all([queue.waitUntilReady(), events.waitUntilReady(), worker.waitUntilReady()]);
+    const one = async () => {
+        const start = new Promise((resolve) => { began = resolve; });
+        const begin = performance.now();
+        const job = await queue.add('latency', { n: 1 });
+        await job.waitUntilFinished(events);
+        const result = performance.now() - begin;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return { start: await start - begin, result };
+    };
+    await one();
+    await measured(async () => {
+        const samples = [];
+        while (samples.length < units)
+            samples.push(await one());
+        return { start: samples.map((s) => s.start), result: samples.map((s) => s.result) };
+    });
+    await Promise.all([worker.close(), queue.close(), events.close()]);
+}

@@ -1,0 +1,74 @@
+// graphile-worker. Settings: those of the record in its own documentation, "Performance"
+// (worker.graphile.org/docs/performance): 24 jobs at a time, 25 connections, a local queue of 500 jobs,
+// completions in batches without delay; jobs are added by add_jobs, 1,000 a call. Completed jobs are
+// deleted. A worker that is killed leaves its jobs locked for 4 hours. Nobody can wait for a result, so
+// latency is from the call of addJob to the beginning of the task, and is measured with its defaults:
+// batching is for throughput.
+// Its package asks for Node 22; it runs on 20.
+import { Logger, makeWorkerUtils, run } from 'graphile-worker';
+
+export const peer = { workloads: ['noop', 'latency'] };
+
+const BATCH = 1000;
+const logger = new Logger(() => () => {});
+const THROUGHPUT = { concurrentJobs: 24, maxPoolSize: 25, localQueue: { size: 500 },
+    completeJobBatchDelay: 0, failJobBatchDelay: 0 };
+const LATENCY = { concurrentJobs: 10, maxPoolSize: 12 };
+
+function start(url, worker, noop) {
+    return run({ preset: { worker: { connectionString: url, ...worker } }, taskList: { noop },
+        noHandleSignals: true, logger });
+}
+
+export async function setup({ url }) {
+    const utils = await makeWorkerUtils({ connectionString: url, logger });
+    await utils.migrate();
+    await utils.release();
+}
+
+export async function enqueue({ url, units, measured }) {
+    const utils = await makeWorkerUtils({ connectionString: url, logger });
+    const jobs = Array.from({ length: BATCH }, (_, n) => ({ identifier: 'noop', payload: { n } }));
+    await measured(async () => {
+        for (let left = units; left > 0; left -= BATCH)
+            await utils.addJobs(jobs.slice(0, left));
+    });
+    await utils.release();
+}
+
+export async function work({ url, units, measured }) {
+    let runner, finished;
+    let left = units;
+    const all = new Promise((resolve) => { finished = resolve; });
+    await measured(async () => {
+        runner = await start(url, THROUGHPUT, async () => {
+            if (--left === 0)
+                finished();
+        });
+        await all;
+        await runner.stop(); // the last batch is complete then
+    });
+}
+
+export async function latency({ url, units, measured }) {
+    let began;
+    const runner = await start(url, LATENCY, async () => began(performance.now()));
+    const utils = await makeWorkerUtils({ connectionString: url, logger });
+    const one = async () => {
+        const start = new Promise((resolve) => { began = resolve; });
+        const begin = performance.now();
+        await utils.addJob('noop', { n: 1 });
+        const ms = await start - begin;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return ms;
+    };
+    await one();
+    await measured(async () => {
+        const samples = [];
+        while (samples.length < units)
+            samples.push(await one());
+        return { start: samples };
+    });
+    await utils.release();
+    await runner.stop();
+}
