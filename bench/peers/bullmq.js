@@ -1,14 +1,14 @@
 // BullMQ on Redis, which is another server than the others' with other guarantees: all data are in
 // memory, and a write is durable because redis.js has the append-only file synced before each answer.
 // Settings, by its documentation (docs.bullmq.io, "Concurrency", "Auto-removal of jobs", "Adding jobs in
-// bulk"): jobs are added 1,000 a call; one worker runs 100 jobs at a time; completed jobs are removed.
+// bulk"): jobs are added 1,000 a call; one worker runs 300 jobs at a time; completed jobs are removed.
 // Latency: from the call of add to the beginning of the job, and to the return of waitUntilFinished.
 import { Queue, QueueEvents, Worker } from 'bullmq';
 
 export const peer = { workloads: ['noop', 'latency'], needs: 'redis' };
 
 const BATCH = 1000;
-const CONCURRENCY = 100;
+const CONCURRENCY = 300;
 
 function connection(url) {
     const { hostname, port } = new URL(url);
