@@ -2,7 +2,8 @@
 // memory, and a write is durable because redis.js has the append-only file synced before each answer.
 // Settings, by its documentation (docs.bullmq.io, "Concurrency", "Auto-removal of jobs", "Adding jobs in
 // bulk"): jobs are added 1,000 a call; one worker runs 300 jobs at a time; completed jobs are removed.
-// Latency: from the call of add to the beginning of the job, and to the return of waitUntilFinished.
+// Latency: from the call of add to the beginning of the job, and to the return of waitUntilFinished,
+// which needs completed jobs to be kept.
 import { Queue, QueueEvents, Worker } from 'bullmq';
 
 export const peer = { workloads: ['noop', 'latency'], needs: 'redis' };
@@ -14,8 +15,6 @@ function connection(url) {
     const { hostname, port } = new URL(url);
     return { host: hostname, port: Number(port), maxRetriesPerRequest: null };
 }
-
-const options = (url) => ({ connection: connection(url), removeOnComplete: { count: 0 } });
 
 export async function setup() {}
 
@@ -33,7 +32,7 @@ export async function enqueue({ url, units, measured }) {
 export async function work({ url, units, measured }) {
     let left = units;
     const worker = new Worker('noop', async () => {},
-        { ...options(url), concurrency: CONCURRENCY, autorun: false });
+        { connection: connection(url), removeOnComplete: { count: 0 }, concurrency: CONCURRENCY, autorun: false });
     await worker.waitUntilReady();
     await measured(async () => {
         const all = new Promise((resolve) => {
@@ -49,7 +48,8 @@ export async function latency({ url, units, measured }) {
     let began;
     const queue = new Queue('latency', { connection: connection(url) });
     const events = new QueueEvents('latency', { connection: connection(url) });
-    const worker = new Worker('latency', async () => began(performance.now()), options(url));
+    const worker = new Worker('latency', async () => began(performance.now()),
+        { connection: connection(url) });
     await Promise.all([queue.waitUntilReady(), events.waitUntilReady(), worker.waitUntilReady()]);
     const one = async () => {
         const start = new Promise((resolve) => { began = resolve; });

@@ -63,7 +63,12 @@ async function describeAll(names) {
     return systems;
 }
 
+let stopping = false;
+
 async function stop(code) {
+    if (stopping)
+        return;
+    stopping = true;
     killChildren();
     interruptHoldfast();
     await redis?.close();
@@ -104,6 +109,7 @@ try {
         writeFileSync(options.json, `${JSON.stringify({ version: 1, settings, results }, null, 1)}\n`);
     await stop(0);
 } catch (error) {
-    console.error(`bench/peers: ${error.message}`);
+    if (!stopping)
+        console.error(`bench/peers: ${error.message}`);
     await stop(1);
 }
