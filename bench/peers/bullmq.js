@@ -1,10 +1,12 @@
 // BullMQ on Redis, which is another server than the others' with other guarantees: all data are in
-// memory, and a write is durable because redis.js has the append-only file synced before each answer.
-// Settings, by its documentation (docs.bullmq.io, "Concurrency", "Auto-removal of jobs", "Adding jobs in
-// bulk"): jobs are added 1,000 a call; one worker runs 300 jobs at a time; completed jobs are removed.
-// Latency: from the call of add to the beginning of the job, and to the return of waitUntilFinished,
-// which needs completed jobs to be kept.
+// memory, and a write is durable because redis.js has the append-only file synced before each
+// answer.
+// Settings, by its documentation (docs.bullmq.io, "Concurrency", "Auto-removal of jobs", "Adding
+// jobs in bulk"): jobs are added 1,000 a call; one worker runs 300 jobs at a time; completed jobs
+// are removed. Latency: from the call of add to the beginning of the job, and to the return of
+// waitUntilFinished, which needs completed jobs to be kept.
 import { Queue, QueueEvents, Worker } from 'bullmq';
+import { stopwatch } from './latency.js';
 
 export const peer = { workloads: ['noop', 'latency'], needs: 'redis' };
 
@@ -32,7 +34,8 @@ export async function enqueue({ url, units, measured }) {
 export async function work({ url, units, measured }) {
     let left = units;
     const worker = new Worker('noop', async () => {},
-        { connection: connection(url), removeOnComplete: { count: 0 }, concurrency: CONCURRENCY, autorun: false });
+        { connection: connection(url), concurrency: CONCURRENCY, removeOnComplete: { count: 0 },
+            autorun: false });
     await worker.waitUntilReady();
     await measured(async () => {
         const all = new Promise((resolve) => {
@@ -44,28 +47,17 @@ export async function work({ url, units, measured }) {
     await worker.close();
 }
 
-export async function latency({ url, units, measured }) {
-    let began;
-    const queue = new Queue('latency', { connection: connection(url) });
-    const events = new QueueEvents('latency', { connection: connection(url) });
-    const worker = new Worker('latency', async () => began(performance.now()),
-        { connection: connection(url) });
-    await Promise.all([queue.waitUntilReady(), events.waitUntilReady(), worker.waitUntilReady()]);
-    const one = async () => {
-        const start = new Promise((resolve) => { began = resolve; });
-        const begin = performance.now();
+export async function latency(context) {
+    const options = { connection: connection(context.url) };
+    const watch = stopwatch();
+    const queue = new Queue('latency', options);
+    const events = new QueueEvents('latency', options);
+    const worker = new Worker('latency', async () => watch.begun(), options);
+    const all = [queue, events, worker];
+    await Promise.all(all.map((part) => part.waitUntilReady()));
+    await watch.measure(context, async () => {
         const job = await queue.add('latency', { n: 1 });
         await job.waitUntilFinished(events);
-        const result = performance.now() - begin;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        return { start: await start - begin, result };
-    };
-    await one();
-    await measured(async () => {
-        const samples = [];
-        while (samples.length < units)
-            samples.push(await one());
-        return { start: samples.map((s) => s.start), result: samples.map((s) => s.result) };
     });
-    await Promise.all([worker.close(), queue.close(), events.close()]);
+    await Promise.all(all.map((part) => part.close()));
 }

@@ -1,6 +1,6 @@
-// A process in which a peer works, so that its CPU is counted alone: child.js ADAPTER PHASE JSON. The
-// phase prepares itself and then calls `measured` with what is to be measured; the parent (peer.js)
-// reads the server's meter before that begins and after it has ended.
+// A process in which a peer works, so that its CPU is counted alone: child.js ADAPTER PHASE JSON.
+// The phase prepares itself and then calls `measured` with what is to be measured; the parent
+// (peer.js) reads the server's meter before that begins and after it has ended.
 //
 //     child                       parent
 //     {ready}            ───▶     reads the meter
@@ -46,5 +46,6 @@ try {
         await module[phase]({ ...JSON.parse(parameters), measured });
     process.exit(0);
 } catch (error) {
-    process.send({ error: String(error?.message ?? error).split('\n')[0] || 'it fails' }, () => process.exit(1));
+    const [line] = String(error?.message ?? error).split('\n');
+    process.send({ error: line || 'it fails' }, () => process.exit(1));
 }

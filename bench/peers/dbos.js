@@ -1,21 +1,23 @@
-// DBOS Transact. It records each step's result in a transaction of its own, and starts a run in the
-// process that asks for it. Settings, by its documentation (docs.dbos.dev, "Configuration"): the pool of
-// system connections is as large as the number of runs in flight, LISTEN and NOTIFY are on, tracing
-// off. Fan-out is a workflow of five steps in parallel (Promise.allSettled, as its tutorial says);
-// 20 runs in flight were its best on two cores. Latency is a workflow of one step, start to result.
+// DBOS Transact. It records each step's result in a transaction of its own, and starts a run in
+// the process that asks for it. Settings, by its documentation (docs.dbos.dev, "Configuration"):
+// the pool of system connections is as large as the number of runs in flight, LISTEN and NOTIFY
+// are on, tracing off. Fan-out is a workflow of five steps in parallel (Promise.allSettled, as its
+// tutorial says); 20 runs in flight were its best on two cores. Latency is a workflow of one step,
+// start to result.
 import { DBOS } from '@dbos-inc/dbos-sdk';
+import { stopwatch } from './latency.js';
 
 export const peer = { workloads: ['fan-out', 'latency'] };
 
 const IN_FLIGHT = { local: 20, remote: 200 };
 
-let began;
+const watch = stopwatch();
 const noop = async () => {};
 const fan = DBOS.registerWorkflow(async () => {
     const steps = Array.from({ length: 5 }, (_, n) => DBOS.runStep(noop, { name: `noop-${n}` }));
     await Promise.allSettled(steps);
 }, { name: 'fan' });
-const single = DBOS.registerWorkflow(() => DBOS.runStep(async () => began(performance.now()),
+const single = DBOS.registerWorkflow(() => DBOS.runStep(async () => watch.begun(),
     { name: 'noop' }), { name: 'single' });
 
 async function launch(url, pool) {
@@ -43,23 +45,8 @@ export async function fanOut({ url, units, remote, measured }) {
     await DBOS.shutdown();
 }
 
-export async function latency({ url, units, measured }) {
-    await launch(url, 10);
-    const one = async () => {
-        const start = new Promise((resolve) => { began = resolve; });
-        const begin = performance.now();
-        const handle = await DBOS.startWorkflow(single)();
-        await handle.getResult();
-        const result = performance.now() - begin;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        return { start: await start - begin, result };
-    };
-    await one();
-    await measured(async () => {
-        const samples = [];
-        while (samples.length < units)
-            samples.push(await one());
-        return { start: samples.map((s) => s.start), result: samples.map((s) => s.result) };
-    });
+export async function latency(context) {
+    await launch(context.url, 10);
+    await watch.measure(context, async () => (await DBOS.startWorkflow(single)()).getResult());
     await DBOS.shutdown();
 }

@@ -1,12 +1,13 @@
-// graphile-worker. Settings, by its documentation (worker.graphile.org/docs/performance, and the comments
-// of its options): a local queue and completions in batches without delay, as in its record; for very
-// fast tasks a much larger queue than the record's 500 is advised, and 2,000 with 500 jobs at a time
-// was more than twice as fast on two cores as 500 with 24. Jobs are added by add_jobs, 1,000 a call.
-// Completed jobs are deleted. A worker that is killed leaves its jobs locked for 4 hours. Nobody can
-// wait for a result, so latency is from the call of addJob to the beginning of the task, and is measured
-// without batching, which is for throughput.
+// graphile-worker. Settings, by its documentation (worker.graphile.org/docs/performance, and the
+// comments of its options): a local queue and completions in batches without delay, as in its
+// record; for very fast tasks a much larger queue than the record's 500 is advised, and 2,000 with
+// 500 jobs at a time was more than twice as fast on two cores as 500 with 24. Jobs are added by
+// add_jobs, 1,000 a call. Completed jobs are deleted. A worker that is killed leaves its jobs
+// locked for 4 hours. Nobody can wait for a result, so latency is from the call of addJob to the
+// beginning of the task, and is measured without batching, which is for throughput.
 // Its package asks for Node 22; it runs on 20.
 import { Logger, makeWorkerUtils, run } from 'graphile-worker';
+import { stopwatch } from './latency.js';
 
 export const peer = { workloads: ['noop', 'latency'] };
 
@@ -51,25 +52,12 @@ export async function work({ url, units, measured }) {
     });
 }
 
-export async function latency({ url, units, measured }) {
-    let began;
-    const runner = await start(url, LATENCY, async () => began(performance.now()));
+export async function latency(context) {
+    const { url } = context;
+    const watch = stopwatch();
+    const runner = await start(url, LATENCY, async () => watch.begun());
     const utils = await makeWorkerUtils({ connectionString: url, logger });
-    const one = async () => {
-        const start = new Promise((resolve) => { began = resolve; });
-        const begin = performance.now();
-        await utils.addJob('noop', { n: 1 });
-        const ms = await start - begin;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        return ms;
-    };
-    await one();
-    await measured(async () => {
-        const samples = [];
-        while (samples.length < units)
-            samples.push(await one());
-        return { start: samples };
-    });
+    await watch.measure(context, () => utils.addJob('noop', { n: 1 }), { results: false });
     await utils.release();
     await runner.stop();
 }

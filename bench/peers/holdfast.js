@@ -1,6 +1,6 @@
-// Holdfast's own side: `holdfast bench` measures itself, by the same counters, with workers and load in
-// processes of their own. All that depends on its options is in SCENARIOS. Settings are the defaults:
-// one worker with 16 threads, 200 live runs at a time in fan-out.
+// Holdfast's own side: `holdfast bench` measures itself, by the same counters, with workers and
+// load in processes of their own. All that depends on its options is in SCENARIOS. Settings are
+// the defaults: one worker with 16 threads, 200 live runs at a time in fan-out.
 import { spawn } from 'node:child_process';
 
 // units: how many times those of the peers, so that a run lasts long enough to be measured.
@@ -29,7 +29,7 @@ function run(program, args) {
             if (code === 0)
                 resolve(text.out);
             else
-                reject(new Error(text.err.trim().split('\n').at(-1) || `holdfast bench: exit ${code}`));
+                reject(new Error(text.err.trim().split('\n').at(-1) || `it exits with ${code}`));
         });
     });
 }
@@ -37,8 +37,10 @@ function run(program, args) {
 // The shape of peer.js.
 export async function measureHoldfast(workload, { program, url, units, rttMs }) {
     const scenario = SCENARIOS[workload];
-    const args = ['bench', ...scenario.args, '--store', url, '--units', String(units * scenario.units),
-        '--repeat', '1', '--json', ...(rttMs ? ['--rtt', `${rttMs}ms`] : [])];
+    const args = ['bench', ...scenario.args, '--store', url, '--repeat', '1',
+        '--units', String(units * scenario.units), '--json'];
+    if (rttMs)
+        args.push('--rtt', `${rttMs}ms`);
     await run(program, ['migrate', '--store', url]);
     const { results: [result] } = JSON.parse(await run(program, args));
     const load = result.runs?.[0]?.cpu_s_per_1000?.load ?? 0;

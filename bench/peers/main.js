@@ -1,6 +1,6 @@
-// Goes through repeats, workloads and systems, in this order, so that all systems meet the same moods of
-// the machine; prints medians with ratios, and JSON. Whatever fails is told in its row and the rest goes
-// on. What was started ends with this program.
+// Goes through repeats, workloads and systems, in this order, so that all systems meet the same
+// moods of the machine; prints medians with ratios, and JSON. Whatever fails is told in its row
+// and the rest goes on. What was started ends with this program.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +32,8 @@ async function measureOn(system, step) {
     const common = { units, rttMs: step.rttMs, directory: postgres.directory };
     if (needs === 'redis') {
         redis = await Redis.open(unpacked('redis'));
-        return measurePeer(system.name, step.base, { ...common, server: redis, meter: redis.meter() });
+        return measurePeer(system.name, step.base,
+            { ...common, server: redis, meter: redis.meter() });
     }
     if (needs)
         common.unpacked = unpacked(needs);
@@ -40,7 +41,8 @@ async function measureOn(system, step) {
     const url = await postgres.create(database);
     if (system.name === 'holdfast')
         return measureHoldfast(step.base, { ...common, program: `${ROOT}build/holdfast`, url });
-    return measurePeer(system.name, step.base, { ...common, server: { url }, meter: postgres.meter(database) });
+    return measurePeer(system.name, step.base,
+        { ...common, server: { url }, meter: postgres.meter(database) });
 }
 
 async function measure(system, step) {
@@ -51,15 +53,16 @@ async function measure(system, step) {
     } finally {
         await redis?.close();
         redis = undefined;
-        await postgres.drop(databaseOf(system)); // or its autovacuum would be part of the next measurement
+        // Or its autovacuum would be part of the next measurement.
+        await postgres.drop(databaseOf(system));
     }
 }
 
 async function describeAll(names) {
     const systems = [{ name: 'holdfast', workloads: Object.keys(PHASES) }];
     for (const name of names)
-        systems.push({ name, ...await describe(name).catch((error) => ({ workloads: Object.keys(PHASES),
-            problem: error.message })) });
+        systems.push({ name, ...await describe(name).catch((error) =>
+            ({ workloads: Object.keys(PHASES), problem: error.message })) });
     return systems;
 }
 
@@ -78,20 +81,25 @@ async function stop(code) {
 
 async function compare(options) {
     const systems = await describeAll(options.peers);
-    const rows = plan(options).flatMap((step) => systems.filter((s) => s.workloads.includes(step.base))
+    const rows = plan().flatMap((step) => systems
+        .filter((system) => system.workloads.includes(step.base))
         .map((system) => ({ step, system, runs: [], skipped: system.problem })));
     for (let i = 1; i <= options.repeat; i++) {
         for (const row of rows.filter((r) => !r.skipped)) {
             const begin = performance.now();
             const { result, skipped } = await measure(row.system, row.step);
             const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-            process.stderr.write(`${i}/${options.repeat} ${row.step.name}: ${row.system.name}, ${seconds} s\n`);
+            const what = `${row.step.name}: ${row.system.name}`;
+            console.error(`${i}/${options.repeat} ${what}, ${seconds} s`);
             row.skipped = skipped;
             row.runs.push(...(result ? [result] : []));
         }
     }
-    return rows.map(({ step, system, runs, skipped }) => ({ workload: step.name, system: system.name, skipped,
-        ...(skipped ? {} : { result: medians(runs), runs }) }));
+    return rows.map(({ step, system, runs, skipped }) => ({
+        workload: step.name,
+        system: system.name,
+        ...(skipped ? { skipped } : { result: medians(runs), runs }),
+    }));
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
@@ -103,10 +111,10 @@ try {
         ...JSON.parse(readFileSync(new URL('package.json', import.meta.url))).dependencies };
     const results = await compare(options);
     console.log(Object.entries(settings).map(([name, value]) => `${name} ${value}`).join(', '));
-    for (const { name } of plan(options))
+    for (const { name } of plan())
         printWorkload(name, results.filter((row) => row.workload === name));
     if (options.json)
-        writeFileSync(options.json, `${JSON.stringify({ version: 1, settings, results }, null, 1)}\n`);
+        writeFileSync(options.json, JSON.stringify({ version: 1, settings, results }, null, 1));
     await stop(0);
 } catch (error) {
     if (!stopping)

@@ -1,11 +1,12 @@
-// What a server has spent so far. A meter is read before and after a phase, and the difference is what
-// the phase cost: statements, commits, bytes written to the log, CPU seconds. null is unknown.
+// What a server has spent so far. A meter is read before and after a phase, and the difference is
+// what the phase cost: statements, commits, bytes written to the log, CPU seconds. null is
+// unknown.
 import { readFileSync, readdirSync } from 'node:fs';
 
 const TICKS_A_SECOND = 100;
 
-// Of /proc/PID/stat, behind the name: the parent, and the CPU seconds of the process itself and of its
-// children that have ended.
+// Of /proc/PID/stat, behind the name: the parent, and the CPU seconds of the process itself and of
+// its children that have ended.
 function processTimes(pid) {
     let text;
     try {
@@ -34,7 +35,8 @@ function cpuOfTree(root) {
 // The process that started a server's process, if both are PostgreSQL's and on this machine.
 export function postmasterOf(backend) {
     const own = processTimes(backend);
-    return own?.name === 'postgres' && processTimes(own.parent)?.name === 'postgres' ? own.parent : null;
+    const parent = own?.name === 'postgres' ? processTimes(own.parent) : null;
+    return parent?.name === 'postgres' ? own.parent : null;
 }
 
 // `client` is connected to another database, so that its own statements are not counted.
@@ -53,12 +55,13 @@ export class PostgresMeter {
         return { statements: row.statements ?? 0, bytes: row.bytes, cpu };
     }
 
-    // A server's process tells how many it has committed when its client goes, so this waits for that.
+    // A server's process tells how many it has committed when its client goes: this waits for that.
     async commits() {
         for (let i = 0; i < 200; i++) {
             const { rows: [row] } = await this.client.query(
                 `select (select count(*)::int from pg_stat_activity where datname = $1) as sessions,
-                        (select xact_commit::float8 from pg_stat_database where datname = $1) as commits`,
+                        (select xact_commit::float8 from pg_stat_database
+                          where datname = $1) as commits`,
                 [this.database]);
             if (row.sessions === 0)
                 return row.commits;

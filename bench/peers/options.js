@@ -1,10 +1,14 @@
-// The options of a comparison, and what is done for them. run asks this file alone before anything is
-// built or fetched.
+// The options of a comparison, and what is done for them. run asks this file alone before anything
+// is built or fetched.
 import { parseArgs } from 'node:util';
 
 const PEERS = ['graphile-worker', 'pg-boss', 'bullmq', 'pgq', 'dbos', 'openworkflow'];
 // The phases of each workload that a peer goes through.
-export const PHASES = { 'noop': ['enqueue', 'work'], 'fan-out': ['fanOut'], 'latency': ['latency'] };
+export const PHASES = {
+    'noop': ['enqueue', 'work'],
+    'fan-out': ['fanOut'],
+    'latency': ['latency'],
+};
 
 // Tasks or runs of a peer, so that each takes some seconds.
 const UNITS = { 'noop': 200_000, 'fan-out': 2_000, 'latency': 300 };
@@ -45,8 +49,8 @@ function readOptions() {
     const text = { type: 'string' };
     let values;
     try {
-        ({ values } = parseArgs({ options: { peers: text, workloads: text, repeat: text, units: text,
-            json: text, store: text, help: { type: 'boolean' } } }));
+        ({ values } = parseArgs({ options: { peers: text, workloads: text, repeat: text,
+            units: text, json: text, store: text, help: { type: 'boolean' } } }));
     } catch (error) {
         usage(error.message);
     }

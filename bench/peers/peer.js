@@ -1,5 +1,5 @@
-// One measurement of a peer: its phases one after another, each in a process of its own (child.js), on
-// an empty database or a new Redis, through a relay if the workload is remote.
+// One measurement of a peer: its phases one after another, each in a process of its own
+// (child.js), on an empty database or a new Redis, through a relay if the workload is remote.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { PHASES } from './options.js';
@@ -76,22 +76,31 @@ function sum(phases, value) {
 
 function combine(workload, phases) {
     const last = phases.at(-1);
-    const perUnit = (key) => sum(phases, (p) => (p.spent[key] === null ? null : p.spent[key] / p.units));
-    const perThousand = (value) => sum(phases, (p) => (value(p) === null ? null : value(p) / p.units * 1000));
+    const perUnit = (value, n = 1) =>
+        sum(phases, (p) => (value(p) === null ? null : value(p) / p.units * n));
     return {
         units: last.units,
         throughput_per_s: last.units / last.seconds,
         enqueue_per_s: workload === 'noop' ? phases[0].units / phases[0].seconds : null,
         latency_ms: { start: percentiles(last.start), result: percentiles(last.result) },
-        per_unit: { statements: perUnit('statements'), commits: perUnit('commits'), wal_bytes: perUnit('bytes') },
-        cpu_s_per_1000: { client: perThousand((p) => p.cpu), server: perThousand((p) => p.spent.cpu) },
+        per_unit: {
+            statements: perUnit((p) => p.spent.statements),
+            commits: perUnit((p) => p.spent.commits),
+            wal_bytes: perUnit((p) => p.spent.bytes),
+        },
+        cpu_s_per_1000: {
+            client: perUnit((p) => p.cpu, 1000),
+            server: perUnit((p) => p.spent.cpu, 1000),
+        },
     };
 }
 
 // `server` is open, with `url` and `meter`. What holdfast.js gives too.
-export async function measurePeer(adapter, workload, { server, meter, units, rttMs, directory, unpacked }) {
+export async function measurePeer(adapter, workload, given) {
+    const { server, meter, units, rttMs, directory, unpacked } = given;
     const relay = rttMs ? await openRelay(server.url, rttMs) : null;
-    const parameters = { url: relay?.url ?? server.url, units, remote: rttMs > 0, directory, unpacked };
+    const parameters = { url: relay?.url ?? server.url, units, remote: rttMs > 0, directory,
+        unpacked };
     try {
         await converse(adapter, 'setup', { ...parameters, url: server.url }, () => {});
         const phases = [];

@@ -1,17 +1,20 @@
-// pg-boss. Settings, by its documentation on workers and constructor options (pgboss.io/api/workers):
-// jobs are inserted 1,000 a call without their ids being returned; two workers fetch batches of 1,000
-// and fetch again at once while batches are full (burstWhenBatchFull). Completed jobs stay in the table
-// for a week. For latency: LISTEN and NOTIFY (useListenNotify, and notify of the queue), as it would
-// otherwise be half the polling interval. Nobody can wait for a result, so latency is from the call of
-// send to the beginning of the handler.
+// pg-boss. Settings, by its documentation on workers and constructor options
+// (pgboss.io/api/workers): jobs are inserted 1,000 a call without their ids being returned; two
+// workers fetch batches of 1,000 and fetch again at once while batches are full
+// (burstWhenBatchFull). Completed jobs stay in the table for a week. For latency: LISTEN and
+// NOTIFY (useListenNotify, and notify of the queue), as it would otherwise be half the polling
+// interval. Nobody can wait for a result, so latency is from the call of send to the beginning of
+// the handler.
 // Its package asks for Node 22; it runs on 20.
 import { PgBoss } from 'pg-boss';
+import { stopwatch } from './latency.js';
 
 export const peer = { workloads: ['noop', 'latency'] };
 
 const BATCH = 1000;
 const QUEUE = 'noop';
-const WORK = { batchSize: BATCH, burstWhenBatchFull: true, localConcurrency: 2, pollingIntervalSeconds: 0.5 };
+const WORK = { batchSize: BATCH, burstWhenBatchFull: true, localConcurrency: 2,
+    pollingIntervalSeconds: 0.5 };
 
 async function start(url, options) {
     const boss = new PgBoss({ connectionString: url, schedule: false, ...options });
@@ -54,24 +57,10 @@ export async function work({ url, units, measured }) {
     await boss.stop({ graceful: false });
 }
 
-export async function latency({ url, units, measured }) {
-    const boss = await start(url, { useListenNotify: true });
-    let began;
-    await boss.work('latency', { notifyPollingIntervalSeconds: 30 }, async () => began(performance.now()));
-    const one = async () => {
-        const start = new Promise((resolve) => { began = resolve; });
-        const begin = performance.now();
-        await boss.send('latency', { n: 1 });
-        const ms = await start - begin;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        return ms;
-    };
-    await one();
-    await measured(async () => {
-        const samples = [];
-        while (samples.length < units)
-            samples.push(await one());
-        return { start: samples };
-    });
+export async function latency(context) {
+    const boss = await start(context.url, { useListenNotify: true });
+    const watch = stopwatch();
+    await boss.work('latency', async () => watch.begun());
+    await watch.measure(context, () => boss.send('latency', { n: 1 }), { results: false });
     await boss.stop({ graceful: false });
 }

@@ -63,7 +63,7 @@ export class Postgres {
         url.pathname = `/${name}`;
         const client = new pg.Client({ connectionString: url.href });
         await client.connect();
-        await client.query('create extension pg_stat_statements'); // holdfast bench looks for it here
+        await client.query('create extension pg_stat_statements'); // for holdfast bench
         await client.end();
         return url.href;
     }

@@ -25,8 +25,8 @@ function number(v) {
 }
 
 function cell(value, own) {
-    const ratio = Number.isFinite(value) && Number.isFinite(own) && value > 0 ? ` ×${number(own / value)}` : '';
-    return number(value) + ratio;
+    const known = Number.isFinite(value) && Number.isFinite(own) && value > 0;
+    return number(value) + (known ? ` ×${number(own / value)}` : '');
 }
 
 // A row of two cells is one that was skipped: the second says why. Empty columns are left out.
@@ -44,14 +44,15 @@ function printRows(rows) {
 // rows: of one workload, Holdfast's first; each has `system`, and `result` or `skipped`.
 export function printWorkload(workload, rows) {
     const own = rows.find((row) => row.system === 'holdfast')?.result;
-    const columns = COLUMNS.filter(([name]) => !workload.endsWith('latency') || LATENCY_ONLY.has(name));
+    const columns = COLUMNS.filter(([name]) =>
+        !workload.endsWith('latency') || LATENCY_ONLY.has(name));
     const lines = [['SYSTEM', ...columns.map(([name]) => name)]];
     for (const { system, result, skipped } of rows) {
         if (skipped)
             lines.push([system, `skipped: ${skipped}`]);
         else
-            lines.push([system, ...columns.map(([, value]) =>
-                (result === own ? number(value(result)) : cell(value(result), own && value(own))))]);
+            lines.push([system, ...columns.map(([, value]) => (result === own
+                ? number(value(result)) : cell(value(result), own && value(own))))]);
     }
     console.log(`\n${workload}`);
     printRows(lines);

@@ -1,6 +1,7 @@
 // Debian's Redis, unpacked in build/peers/redis: a new server for each measurement, on a port of
-// 127.0.0.1, with files in a directory of its own. It is as durable as Redis can be: each write is in
-// the append-only file, synced, before it is answered. setpriv (util-linux) ends it with this program.
+// 127.0.0.1, with files in a directory of its own. It is as durable as Redis can be: each write is
+// in the append-only file, synced, before it is answered. setpriv (util-linux) ends it with this
+// program.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -27,13 +28,16 @@ export class Redis {
         const server = new Redis();
         server.directory = mkdtempSync(join(tmpdir(), 'hf-redis-'));
         server.port = await freePort();
-        server.child = spawn('setpriv', ['--pdeathsig', 'KILL', join(unpacked, 'usr/bin/redis-server'),
-            '--port', String(server.port), '--bind', '127.0.0.1', '--dir', server.directory, ...SETTINGS], {
+        const command = ['--pdeathsig', 'KILL', join(unpacked, 'usr/bin/redis-server'),
+            '--port', String(server.port), '--bind', '127.0.0.1', '--dir', server.directory];
+        server.child = spawn('setpriv', [...command, ...SETTINGS], {
             env: { ...process.env, LD_LIBRARY_PATH: join(unpacked, 'usr/lib/x86_64-linux-gnu') },
             stdio: 'ignore',
             detached: true,
         });
-        server.gone = new Promise((resolve) => server.child.once('exit', resolve).once('error', resolve));
+        server.gone = new Promise((resolve) => {
+            server.child.once('exit', resolve).once('error', resolve);
+        });
         server.client = new Client({ port: server.port, host: '127.0.0.1' });
         server.client.on('error', () => {}); // until it listens
         await Promise.race([server.client.ping(), server.gone.then(() => {

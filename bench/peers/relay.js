@@ -1,5 +1,5 @@
-// A network with a delay: what comes from either side goes on to the other half a round trip later, in
-// order, whatever its size.
+// A network with a delay: what comes from either side goes on to the other half a round trip
+// later, in order, whatever its size.
 import { connect, createServer } from 'node:net';
 
 function delay(from, to, ms) {

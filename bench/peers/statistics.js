@@ -30,5 +30,6 @@ export function medians(results) {
     if (first === null || typeof first !== 'object')
         return results.some((r) => typeof r === 'number') ? median(results) : first;
     const keys = [...new Set(results.flatMap((r) => Object.keys(r ?? {})))];
-    return Object.fromEntries(keys.map((key) => [key, medians(results.map((r) => r?.[key] ?? null))]));
+    return Object.fromEntries(keys.map((key) =>
+        [key, medians(results.map((r) => r?.[key] ?? null))]));
 }
