@@ -1,13 +1,17 @@
 // Holdfast's own side: `holdfast bench` measures itself, by the same counters, with workers and
-// load in processes of their own. All that depends on its options is in SCENARIOS. Settings are
-// the defaults: one worker with 16 threads, 200 live runs at a time in fan-out.
+// load in processes of their own, in a schema that it makes and drops. All that depends on its
+// options is in SCENARIOS. Settings are its defaults, one worker with 16 threads, but for the
+// number of live runs in fan-out, which is that of its own scenarios.
 import { spawn } from 'node:child_process';
+import { medians } from './statistics.js';
 
-// units: how many times those of the peers, so that a run lasts long enough to be measured.
+// variant: which of the scenario's results; several of one variant are repeats, as --in-flight
+// makes them alike. units: how many times those of the peers, so that it lasts long enough.
 const SCENARIOS = {
-    'noop': { args: ['noop'], units: 2 },
-    'fan-out': { args: ['fan-out', '--in-flight', '2000'], units: 50 },
-    'latency': { args: ['latency'], units: 1 },
+    'noop': { name: 'scale-1', variant: null, units: 2 },
+    'fan-out': { name: 'fan-out', variant: '0 ms', units: 20, remoteUnits: 100,
+        inFlight: 2000, remoteInFlight: 10_000 },
+    'latency': { name: 'latency', variant: '1 task', units: 1 },
 };
 
 const running = new Set();
@@ -34,29 +38,30 @@ function run(program, args) {
     });
 }
 
+function argsOf(scenario, { url, units, rttMs }) {
+    const times = (rttMs && scenario.remoteUnits) || scenario.units;
+    const inFlight = rttMs ? scenario.remoteInFlight : scenario.inFlight;
+    return ['bench', scenario.name, '--store', url, '--repeat', '1', '--json', '-',
+        '--tasks', String(units * times),
+        ...(inFlight ? ['--in-flight', String(inFlight)] : []),
+        ...(rttMs ? ['--rtt', String(rttMs)] : [])];
+}
+
 // The shape of peer.js.
-export async function measureHoldfast(workload, { program, url, units, rttMs }) {
+export async function measureHoldfast(workload, { program, ...given }) {
     const scenario = SCENARIOS[workload];
-    const args = ['bench', ...scenario.args, '--store', url, '--repeat', '1',
-        '--units', String(units * scenario.units), '--json'];
-    if (rttMs)
-        args.push('--rtt', `${rttMs}ms`);
-    await run(program, ['migrate', '--store', url]);
-    const { results: [result] } = JSON.parse(await run(program, args));
-    const load = result.runs?.[0]?.cpu_s_per_1000?.load ?? 0;
+    const { results } = JSON.parse(await run(program, argsOf(scenario, given)));
+    const runs = results.filter((r) => (r.variant ?? null) === scenario.variant);
+    if (runs.length === 0)
+        throw new Error(`holdfast bench ${scenario.name} has no result of ${scenario.variant}`);
+    const result = medians(runs);
+    const { worker, load, server } = result.cpu_s_per_1000;
     return {
         units: result.units,
         throughput_per_s: result.throughput_per_s,
-        enqueue_per_s: result.enqueue_per_s,
+        enqueue_per_s: workload === 'noop' ? result.enqueue_per_s : null,
         latency_ms: result.latency_ms,
-        per_unit: {
-            statements: result.per_unit.statements,
-            commits: result.per_unit.commits,
-            wal_bytes: result.per_unit.wal_bytes,
-        },
-        cpu_s_per_1000: {
-            client: result.cpu_s_per_1000.worker + load,
-            server: result.cpu_s_per_1000.server,
-        },
+        per_unit: result.per_unit,
+        cpu_s_per_1000: { client: worker === null || load === null ? null : worker + load, server },
     };
 }
