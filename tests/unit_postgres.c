@@ -182,9 +182,10 @@ TEST(a_store_without_its_schema_says_what_to_do)
     SAYS("run `holdfast migrate`");
     CHECK(s == NULL);
     CHECK_TEXT(migrate(url, MIGRATE_CHECK, HF_NOT_FOUND),
-               "missing 001_store.sql\nmissing 002_stats.sql\n");
+               "missing 001_store.sql\nmissing 002_stats.sql\nmissing 003_run_pages.sql\n");
     CHECK_TEXT(migrate(url, MIGRATE_RUN, HF_OK),
-               "made the schema holdfast\napplied 001_store.sql\napplied 002_stats.sql\n");
+               "made the schema holdfast\napplied 001_store.sql\napplied 002_stats.sql\napplied "
+               "003_run_pages.sql\n");
     migrate(url, MIGRATE_CHECK, HF_OK);
     CHECK_TEXT(migrate(url, MIGRATE_RUN, HF_OK), "");
     CHECK(pg_int(url, "select count(*) from holdfast.partition where queue = 'default'") == 8);
