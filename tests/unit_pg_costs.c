@@ -311,7 +311,7 @@ TEST_WITHIN(a_fan_out_of_five_costs_four_rows_and_hardly_a_statement, 120)
     ROWS(c.task, 0, 0, 0);
     CHECK(c.all.rows <= 4 * n + FEW);
     CHECK(c.all.statements * 20 <= n);
-    CHECK(c.all.wal_bytes <= 1800 * n);
+    CHECK(c.all.wal_bytes <= 1700 * n);
 }
 
 /* ---- rows of each operation */
