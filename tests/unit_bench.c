@@ -55,3 +55,37 @@ TEST(medians_of_runs_are_taken_number_by_number)
     CHECK(m.commits == 4);
     CHECK(isnan(m.statements));
 }
+
+/* Every value is in one bin, and a bin never holds one that is twice another in it. */
+TEST(a_histogram_holds_every_value)
+{
+    double           v[] = {0.5, 0.6, 0.9, 1.0, 1.9, 4.0, 64.0};
+    struct histogram h = stats_histogram(v, 7);
+    unsigned         all = 0;
+
+    for (size_t i = 0; i < h.bins; i++)
+        all += h.n[i];
+    CHECK(all == 7);
+    CHECK(h.least == 0.5 && h.n[0] == 2 && h.n[1] == 1 && h.n[2] == 1);
+    CHECK(h.bins == 15 && h.n[14] == 1);
+    CHECK(stats_histogram(NULL, 0).bins == 0);
+}
+
+TEST(what_is_beyond_the_last_bin_is_in_it)
+{
+    double           v[] = {0.001, 1e9};
+    struct histogram h = stats_histogram(v, 2);
+    CHECK(h.bins == BENCH_BINS && h.n[0] == 1 && h.n[BENCH_BINS - 1] == 1);
+}
+
+TEST(the_spread_is_how_far_throughputs_lie_apart)
+{
+    struct numbers runs[3];
+
+    for (int i = 0; i < 3; i++) {
+        runs[i] = numbers_unknown();
+        runs[i].throughput = 90 + 10 * i;
+    }
+    CHECK(fabs(numbers_spread(runs, 3) - 0.2) < 1e-9);
+    CHECK(isnan(numbers_spread(runs, 1)));
+}

@@ -115,14 +115,23 @@ put_frame(struct buf *b, const struct plot *p, const struct scale *s)
 }
 
 static void
+put_x_tick(struct buf *b, const struct scale *s, double x)
+{
+    buf_printf(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.0f</text>\n", across(s, x),
+               HEIGHT - BOTTOM + 20, x);
+}
+
+/* Where the dots are; of a series, round numbers. */
+static void
 put_x_ticks(struct buf *b, const struct plot *p, const struct scale *s)
 {
     const struct line *l = &p->line[0];
-    size_t             every = p->dots ? 1 : (l->n + 9) / 10;
+    double             step = round_up((s->x_most - s->x_least) / 10);
 
-    for (size_t i = 0; i < l->n; i += every)
-        buf_printf(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.0f</text>\n",
-                   across(s, l->x[i]), HEIGHT - BOTTOM + 20, l->x[i]);
+    for (size_t i = 0; p->dots && i < l->n; i++)
+        put_x_tick(b, s, l->x[i]);
+    for (double x = step; !p->dots && x <= s->x_most; x += step)
+        put_x_tick(b, s, x);
 }
 
 static void
