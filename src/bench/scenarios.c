@@ -25,7 +25,7 @@ const struct scenario scenarios[] = {
     {"remote", "no-op tasks and fan-outs over a link of 1, 10, 50 and 150 ms"},
     {"quick", "a little of each: for tests"},
     {"low-latency", "runs of 1 task at random times, 200 a second"},
-    {"cpu-bound", "tasks that compute for 50 us"},
+    {"cpu-bound", "tasks that compute the 20th Fibonacci number"},
     {"fan-out-1000", "runs of 1,000 tasks at once"},
     {"sequence", "runs of 10 tasks, one after the other"},
     {"sequence-1000", "runs of 1,000 tasks, one after the other"},
