@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "bench/watch.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "store/cost.h"
@@ -20,34 +19,10 @@ enum { REPEAT_DEFAULT = 3, REPEAT_MAX = 101, SLOTS_DEFAULT = 16, SLOTS_MAX = 250
 /* A command that finds no regression says 0, one that does 1. */
 enum { EXIT_WORSE = 1 };
 
-void
-bench_say(const struct bench *b, const char *fmt, ...)
-{
-    va_list ap;
-
-    (void)b;
-    if (!isatty(STDERR_FILENO))
-        return;
-    fputs("\r\033[K", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fflush(stderr);
-}
-
-static volatile sig_atomic_t stop_asked;
-
-static void
-interrupted(int sig)
-{
-    stop_asked = 1;
-    signal(sig, SIG_DFL);
-}
-
 int
 bench_check_stop(struct bench *b)
 {
-    return stop_asked ? err_set(&b->c->err, HF_CANCELLED, "bench: stopped") : HF_OK;
+    return watch_stopped() ? err_set(&b->c->err, HF_CANCELLED, "bench: stopped") : HF_OK;
 }
 
 /* ---- options */
@@ -232,7 +207,7 @@ run_all(struct bench *b, struct report *report)
             rc = repeat(b, r);
             *n += r->n_runs > 0;
         }
-    bench_say(b, "%s", "");
+    watch_say("%s", "");
     if (rc == HF_OK && *n == 0)
         return err_set(&b->c->err, HF_INVALID, "bench: this is not for a store of this kind");
     return rc;
@@ -359,8 +334,7 @@ run_bench(struct cli *c)
     b->out = mmap(NULL, sizeof(*b->out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (rc == HF_OK)
         rc = b->out == MAP_FAILED ? cli_nomem(c) : board_make(&b->board, &c->err);
-    signal(SIGINT, interrupted);
-    signal(SIGTERM, interrupted);
+    watch_interrupts();
     if (rc == HF_OK)
         rc = measure(b, json, earlier);
     for (size_t k = 0; k < BENCH_SITES_MAX; k++)

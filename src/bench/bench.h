@@ -7,6 +7,7 @@
  *     run.c          one repeat of one point: store, workers, load, costs before and after
  *     workers.c      the worker processes; work.c: what they do; board.c: what they have done
  *     load.c         the load's process; load_*.c: the kinds of load
+ *     watch.c        progress and interrupts
  *     cost.c         what the server has spent; through.c, relay.c: a slow network before it
  *     numbers.c      percentiles, medians; compare.c: against an earlier result
  *     print_*.c      results as a table, as JSON, as plots
@@ -190,8 +191,6 @@ struct result {
     size_t           n_series;
 };
 
-/* A line of progress, if somebody looks. */
-void bench_say(const struct bench *b, const char *fmt, ...) HF_PRINTF(2, 3);
 /* Names the command in the error of something that serves others too. */
 int bench_said(struct bench *b, int rc);
 /* HF_CANCELLED: an interrupt has come. */

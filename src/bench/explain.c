@@ -4,12 +4,11 @@
  */
 #include "bench/explain.h"
 
-#include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bench/site.h"
+#include "bench/watch.h"
 #include "cli/print.h"
 
 enum { SCENARIOS_MAX = 8, ROWS_DEFAULT = 1000000, ROWS_MAX = 100000000 };
@@ -25,36 +24,7 @@ struct explain {
     size_t                    n;
 };
 
-static volatile sig_atomic_t stop_asked;
-
-static void
-interrupted(int sig)
-{
-    stop_asked = 1;
-    signal(sig, SIG_DFL);
-}
-
-static bool
-is_stopped(void)
-{
-    return stop_asked;
-}
-
-/* Over the last one, on a terminal. */
-static void
-say(const char *fmt, ...)
-{
-    va_list ap;
-
-    if (!isatty(STDERR_FILENO))
-        return;
-    fputs("\r\033[K", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fflush(stderr);
-}
-
+/* Sites serve others too. */
 static int
 own_words(struct explain *x, int rc)
 {
@@ -90,7 +60,7 @@ open_site(struct explain *x)
         return site_open_url(&x->site, c->store_url, &c->arena, &c->err);
     if (args_given(c, "sqlite"))
         return site_open_directory(&x->site, &c->arena, &c->err);
-    say("starting a PostgreSQL server");
+    watch_say("starting a PostgreSQL server");
     return site_open_server(&x->site, &c->arena, &c->err);
 }
 
@@ -110,9 +80,9 @@ fill(struct explain *x, const struct scenario *scenario, const char *url)
 {
     struct store *s;
 
-    say("%s: filling", scenario->name);
+    watch_say("%s: filling", scenario->name);
     TRY(store_open(url, NULL, &s, &x->c->err));
-    int rc = scenario_fill(scenario, s, x->rows, x->statistics, is_stopped, &x->c->err);
+    int rc = scenario_fill(scenario, s, x->rows, x->statistics, watch_stopped, &x->c->err);
     s->ops->close(s);
     return rc;
 }
@@ -121,7 +91,7 @@ static void
 tell_outside(struct explain *x)
 {
     if (!x->outside) {
-        say("%s", "");
+        watch_say("%s", "");
         fputs("holdfast: explain: the plans of statements inside functions are not shown: that "
               "takes a superuser, without a pooler\n",
               stderr);
@@ -137,7 +107,7 @@ explain(struct explain *x, struct explained_scenario *e, const char *url)
     struct store *s;
     bool          inside = true;
 
-    say("%s: explaining", e->scenario->name);
+    watch_say("%s: explaining", e->scenario->name);
     TRY(store_open(url, NULL, &s, err));
     int rc = store_explain(s, plans_add, &e->plans, &inside, err);
     if (rc == HF_OK)
@@ -163,8 +133,8 @@ run_scenario(struct explain *x, const struct scenario *scenario)
     if (rc == HF_OK)
         rc = explain(x, e, url);
     int gone = site_drop_store(&x->site, url, rc ? &ignored : err);
-    say("%s", "");
-    if (is_stopped())
+    watch_say("%s", "");
+    if (watch_stopped())
         return err_set(err, HF_CANCELLED, "explain: stopped");
     TRY(rc ? rc : gone);
     if (x->dir)
@@ -216,8 +186,7 @@ run_explain(struct cli *c)
         return cli_nomem(c);
     x->c = c;
     TRY(read_options(x));
-    signal(SIGINT, interrupted);
-    signal(SIGTERM, interrupted);
+    watch_interrupts();
     TRY(own_words(x, open_site(x)));
     x->statistics = statistics_wanted(x);
     int rc = run_all(x);

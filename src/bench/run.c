@@ -14,6 +14,7 @@
 
 #include "bench/bench.h"
 #include "bench/relay.h"
+#include "bench/watch.h"
 #include "cli/cli.h"
 
 enum { SETTLE_MS = 300, SAY_MS = 200 };
@@ -32,7 +33,7 @@ say_progress(const struct bench *b)
 
     if (done == 0)
         done = board_done(b->board, BOARD_TASKS);
-    bench_say(b, "%s: %s%s%s%s, %lld done", b->site->store, p->scenario, p->variant ? " (" : "",
+    watch_say("%s: %s%s%s%s, %lld done", b->site->store, p->scenario, p->variant ? " (" : "",
               p->variant ? p->variant : "", p->variant ? ")" : "", (long long)done);
 }
 
@@ -191,9 +192,8 @@ measure(struct bench *b, struct result *r)
     TRY(cli_open(b->c, true));
     if (b->point.rtt_ms)
         TRY(bench_relay_open(b, &b->c->err));
-    /* Makes the queue. */
-    if (b->c->h->store->ops->retain(b->c->h->store, BENCH_QUEUE, 0, &b->c->err) != HF_OK &&
-        hf_enqueue(b->c->h, "nothing", NULL, HF_OPT(.queue = BENCH_QUEUE), NULL))
+    /* It makes the queue, whose partitions the workers share out; the warm-up has it done. */
+    if (hf_enqueue(b->c->h, "nothing", NULL, HF_OPT(.queue = BENCH_QUEUE), NULL))
         return cli_fail(b->c);
     TRY(settle(b));
     TRY(bench_cost(b, b->c->h->store, &before, &b->c->err));
