@@ -138,6 +138,13 @@ done
 [ "$(pg_sql "$url" "select count(*) from pg_namespace where nspname like 'holdfast%' or nspname = 'mine'")" = 0 ]
 result $? 'no schema is left, and none of the user was made'
 
+run bench latency --tasks 3 --repeat 1 --keep --store "$url"
+grep -q '^kept postgresql://.*schema=holdfast_bench_' <<< "$err"; result $? '--keep says which stores are left'
+kept=$(sed -n 's/^kept .*schema=//p' err.txt | tail -n 1)
+[ "$(pg_sql "$url" "select count(*) from $kept.runs where status = 'completed'")" -ge 3 ]
+result $? 'and what was done is there'
+for schema in $(sed -n 's/^kept .*schema=//p' err.txt); do pg_sql "$url" "drop schema $schema cascade" 2> /dev/null; done
+
 # ---- an interrupt
 "$holdfast" bench default fan-out --repeat 1 --tasks 2000 --duration 60 --in-flight 10 --store "$url" > out.txt 2> err.txt &
 pid=$!
