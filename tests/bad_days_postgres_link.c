@@ -188,7 +188,7 @@ start_and_wait(const char *id)
  * is done, and what this process has done it knows. */
 TEST_WITHIN(a_worker_whose_commits_answer_is_lost_repeats_nothing, 60)
 {
-    enum { TIMES = 40 };
+    enum { TIMES = 100 };
     char id[40];
 
     seed_random();

@@ -10,7 +10,8 @@
 #include "bench/explain.h"
 
 enum { MANY = 500, SOME = 100, FEW = 5, WRITES_MAX = MANY * 6 };
-enum { PAGE = 4000, LEASE_S = 600, REST_MS = 5 };
+/* REST: longer than a partition is left alone that was just found empty. */
+enum { PAGE = 4000, LEASE_S = 600, REST_MS = 150 };
 
 struct drive {
     struct store         *s;
