@@ -30,11 +30,14 @@ take(struct fetch *f, size_t *left, struct picks *picks, const void *row)
     return true;
 }
 
+/* Blocked ones are for a new owner, who may be able to go on: those that were there when it began.
+ */
 static bool
-is_wanted_run(const struct run_row *run)
+is_wanted_run(const struct cursor *c, const struct run_row *run)
 {
     bool by_crashes = run->error_name && strcmp(run->error_name, "crashed") == 0;
-    return run->status == RUN_RUNNING || (run->status == RUN_BLOCKED && !by_crashes);
+    bool was_there = row_seq(run->no) <= c->known_no;
+    return run->status == RUN_RUNNING || (run->status == RUN_BLOCKED && was_there && !by_crashes);
 }
 
 /* The next row of a stream after *position; NULL at its end. Numbers come first in every row. */
@@ -63,7 +66,7 @@ fetch_runs(struct fetch *f, struct cursor *c, int stream)
     const struct run_row *run;
 
     while ((run = next_of(f->db, RUNS, c->partition, stream, &c->run[stream]))) {
-        if (is_wanted_run(run) && !take(f, &f->runs_left, &f->runs, run))
+        if (is_wanted_run(c, run) && !take(f, &f->runs_left, &f->runs, run))
             break;
         c->run[stream] = run->no;
     }
