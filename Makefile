@@ -164,7 +164,7 @@ asan tsan:
 # Not those that measure costs, nor the days on which leases of real time run out under a load of
 # processes: they fork from programs with threads, which TSan does not follow.
 SANITIZED = $(filter-out $(OUT)/tests/bad_days_postgres_% $(OUT)/tests/unit_pg_costs \
-                         $(OUT)/tests/unit_pg_plans,$(PROGRAMS))
+                         $(OUT)/tests/unit_pg_plans $(OUT)/tests/cli_stats_far,$(PROGRAMS))
 
 .PHONY: sanitized
 sanitized: all programs

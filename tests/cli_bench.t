@@ -146,9 +146,9 @@ result $? 'and what was done is there'
 for schema in $(sed -n 's/^kept .*schema=//p' err.txt); do pg_sql "$url" "drop schema $schema cascade" 2> /dev/null; done
 
 # ---- an interrupt
-"$holdfast" bench default fan-out --repeat 1 --tasks 2000 --duration 60 --in-flight 10 --store "$url" > out.txt 2> err.txt &
+"$holdfast" bench default fan-out --repeat 1 --workers 1 --tasks 2000 --duration 60 --in-flight 10 --store "$url" > out.txt 2> err.txt &
 pid=$!
-sleep 3
+sleep 5
 kill -INT $pid
 wait $pid
 [ $? -ne 0 ]; result $? 'an interrupted benchmark does not end well'
