@@ -231,7 +231,10 @@ void load_wait_done(struct bench *b, enum board_kind kind, int64_t n);
 /* Wait until the store has none left that has not ended. */
 int load_wait_no_task(struct bench *b, struct store *s);
 int load_wait_no_run(struct bench *b, struct store *s);
-/* All runs must have completed, but for those that sleep: how long each took. */
+/* For each run of the queue (the newest BENCH_SAMPLES_MAX), until one gives an error. */
+typedef int (*load_run_fn)(struct bench *b, const struct run_row *run, void *arg);
+int load_each_run(struct bench *b, struct store *s, load_run_fn fn, void *arg);
+/* All of the point's runs must have completed: how long each took. */
 int load_read_ends(struct bench *b, struct store *s, struct samples *to);
 /* Point.parked runs that sleep for a day; each has its first turn. */
 int load_park(struct bench *b, hf *h);

@@ -124,7 +124,7 @@ load_wait_no_run(struct bench *b, struct store *s)
 }
 
 int
-load_read_ends(struct bench *b, struct store *s, struct samples *to)
+load_each_run(struct bench *b, struct store *s, load_run_fn fn, void *arg)
 {
     struct run_filter f = {.status = -1, .queue = BENCH_QUEUE, .limit = BENCH_SAMPLES_MAX};
     struct arena      a = {0};
@@ -132,17 +132,30 @@ load_read_ends(struct bench *b, struct store *s, struct samples *to)
     size_t            n;
 
     int rc = s->ops->run_list(s, &f, &a, &rows, &n, &b->out->err);
-    for (size_t i = 0; rc == HF_OK && i < n; i++) {
-        if (strcmp(rows[i].workflow, b->point.work) != 0)
-            continue; /* parked, or a child */
-        if (rows[i].status != RUN_COMPLETED)
-            rc = err_set(&b->out->err, HF_FAILED, "bench: run %s is %s: %s", rows[i].id,
-                         run_status_name(rows[i].status),
-                         rows[i].error_message ? rows[i].error_message : "no error");
-        load_add_sample(to, (double)(rows[i].ended_us - rows[i].started_us) / 1e3);
-    }
+    for (size_t i = 0; rc == HF_OK && i < n; i++)
+        rc = fn(b, &rows[i], arg);
     arena_release(&a);
     return rc;
+}
+
+/* Others are parked, or children. */
+static int
+add_end(struct bench *b, const struct run_row *run, void *to)
+{
+    if (strcmp(run->workflow, b->point.work) != 0)
+        return HF_OK;
+    if (run->status != RUN_COMPLETED)
+        return err_set(&b->out->err, HF_FAILED, "bench: run %s is %s: %s", run->id,
+                       run_status_name(run->status),
+                       run->error_message ? run->error_message : "no error");
+    load_add_sample(to, (double)(run->ended_us - run->started_us) / 1e3);
+    return HF_OK;
+}
+
+int
+load_read_ends(struct bench *b, struct store *s, struct samples *to)
+{
+    return load_each_run(b, s, add_end, to);
 }
 
 /* Starts the runs, and waits for the first turn of each. */

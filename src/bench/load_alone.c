@@ -61,19 +61,11 @@ load_alone(struct bench *b, hf *h)
 /* ---- paced */
 
 static int
-read_stamps(struct bench *b, struct store *s)
+add_stamp(struct bench *b, const struct run_row *run, void *arg)
 {
-    struct run_filter f = {
-        .status = RUN_COMPLETED, .queue = BENCH_QUEUE, .limit = BENCH_SAMPLES_MAX};
-    struct arena    a = {0};
-    struct run_row *rows;
-    size_t          n;
-
-    int rc = s->ops->run_list(s, &f, &a, &rows, &n, &b->out->err);
-    for (size_t i = 0; rc == HF_OK && i < n; i++)
-        load_add_sample(&b->out->start, stamp_ms(rows[i].output, rows[i].started_us));
-    arena_release(&a);
-    return rc;
+    (void)arg;
+    load_add_sample(&b->out->start, stamp_ms(run->output, run->started_us));
+    return HF_OK;
 }
 
 int
@@ -94,6 +86,6 @@ load_paced(struct bench *b, hf *h)
     TRY(load_wait_no_run(b, h->store));
     o->seconds = load_seconds_since(begin_us);
     o->units = o->all_units = (double)n;
-    TRY(read_stamps(b, h->store));
+    TRY(load_each_run(b, h->store, add_stamp, NULL));
     return load_read_ends(b, h->store, &o->result);
 }

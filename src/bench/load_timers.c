@@ -46,24 +46,14 @@ wait_parked(struct bench *b, struct store *s, int64_t wake_us)
 }
 
 static int
-read_lateness(struct bench *b, struct store *s, int64_t wake_us)
+add_lateness(struct bench *b, const struct run_row *run, void *arg)
 {
-    struct run_filter f = {
-        .status = RUN_COMPLETED, .queue = BENCH_QUEUE, .limit = BENCH_SAMPLES_MAX};
-    struct arena    a = {0};
-    struct run_row *rows;
-    size_t          n;
+    double late_ms = (double)(run->ended_us - *(const int64_t *)arg) / 1e3;
 
-    int rc = s->ops->run_list(s, &f, &a, &rows, &n, &b->out->err);
-    for (size_t i = 0; rc == HF_OK && i < n; i++) {
-        double late_ms = (double)(rows[i].ended_us - wake_us) / 1e3;
-        load_add_sample(&b->out->start, late_ms);
-        if (late_ms < 0)
-            rc = err_set(&b->out->err, HF_FAILED, "bench: run %s woke %g ms early", rows[i].id,
-                         -late_ms);
-    }
-    arena_release(&a);
-    return rc;
+    load_add_sample(&b->out->start, late_ms);
+    return late_ms < 0 ? err_set(&b->out->err, HF_FAILED, "bench: run %s woke %g ms early", run->id,
+                                 -late_ms)
+                       : HF_OK;
 }
 
 int
@@ -81,5 +71,5 @@ load_timers(struct bench *b, hf *h)
     TRY(load_wait_no_run(b, h->store));
     o->seconds = (double)(clock_system_us() - wake_us) / 1e6;
     o->units = o->all_units = (double)b->point.units;
-    return read_lateness(b, h->store, wake_us);
+    return load_each_run(b, h->store, add_lateness, &wake_us);
 }

@@ -35,7 +35,7 @@ workers_cell(struct arena *a, const struct point *p)
                             : arena_printf(a, "%d", p->workers);
 }
 
-/* "52,300 ±4 %" without the comma: half the distance of the repeats. */
+/* "52300 ±4%": half the distance of the repeats. */
 static const char *
 throughput_cell(struct arena *a, const struct result *r)
 {
