@@ -2,16 +2,22 @@
 #include "store_suite.h"
 
 static struct queue_row
-queue_of(const char *name)
+queue_counted(const char *name, int count_max)
 {
     struct queue_row *rows;
     size_t            n;
 
-    OK(w.client->ops->queues(w.client, &w.arena, &rows, &n, &w.err));
+    OK(w.client->ops->queues(w.client, count_max, &w.arena, &rows, &n, &w.err));
     for (size_t i = 0; i < n; i++)
         if (strcmp(rows[i].name, name) == 0)
             return rows[i];
     test_fail(__FILE__, __LINE__, "there is no queue %s", name);
+}
+
+static struct queue_row
+queue_of(const char *name)
+{
+    return queue_counted(name, QUEUE_COUNT_MAX);
 }
 
 static size_t
@@ -104,6 +110,25 @@ TEST(a_queue_counts_what_waits_and_since_when)
     CHECK_INT(q.tasks, 3);
     CHECK_INT(q.delayed, 0);
     CHECK_INT(q.oldest_us, SECONDS(1));
+}
+
+/* Workers ask once a minute how long runs are kept: what waits is not read for that. */
+TEST(a_queue_is_listed_without_counting)
+{
+    owned();
+    start("r");
+    enqueue("a", "default", STREAM_NORMAL, 0);
+    OK(w.client->ops->retain(w.client, "default", US_PER_S, &w.err));
+    struct queue_row q = queue_counted("default", 0);
+    CHECK_INT(q.tasks + q.delayed + q.runs, 0);
+    CHECK(q.backlog_more);
+    CHECK_INT(q.oldest_us, 0);
+    CHECK_INT(q.unowned, 0);
+    CHECK_INT(q.retain_us, US_PER_S);
+    q = queue_counted("default", 1);
+    CHECK_INT(q.tasks, 1);
+    CHECK_INT(q.runs, 1);
+    CHECK(q.backlog_more); /* there may be more: it did not look */
 }
 
 TEST(a_run_that_only_waits_has_no_work_to_do)

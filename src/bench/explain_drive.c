@@ -383,7 +383,7 @@ look_at_all(struct drive *d)
     size_t             n;
 
     TRY(d->s->ops->workers(d->s, &d->a, &workers, &n, d->err));
-    TRY(d->s->ops->queues(d->s, &d->a, &queues, &n, d->err));
+    TRY(d->s->ops->queues(d->s, QUEUE_COUNT_MAX, &d->a, &queues, &n, d->err));
     return d->s->ops->pending(d->s, NULL, d->rows.now_us, &pending, d->err);
 }
 

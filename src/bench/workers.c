@@ -216,7 +216,7 @@ look_at_shares(struct bench *b, bool *done)
 
     int rc = s->ops->workers(s, &a, &rows, &n, &b->c->err);
     if (rc == HF_OK)
-        rc = s->ops->queues(s, &a, &queues, &n_queues, &b->c->err);
+        rc = s->ops->queues(s, 0, &a, &queues, &n_queues, &b->c->err);
     for (size_t i = 0; rc == HF_OK && i < n; i++)
         for (int k = 0; k < b->n_workers; k++)
             if (rows[i].live && rows[i].pid == b->worker[k].pid) {

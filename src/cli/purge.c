@@ -91,7 +91,7 @@ check_queue(struct cli *c, const char *name)
 
     if (name == NULL)
         return HF_OK;
-    TRY(s->ops->queues(s, &c->arena, &queues, &n, &c->err));
+    TRY(s->ops->queues(s, 0, &c->arena, &queues, &n, &c->err));
     for (size_t i = 0; i < n; i++)
         if (strcmp(name, queues[i].name) == 0)
             return HF_OK;

@@ -189,7 +189,7 @@ run_queues(struct cli *c)
     if (c->n_operands > 0)
         return retain(c);
     struct store *s = c->h->store;
-    TRY(s->ops->queues(s, &c->arena, &queues, &n, &c->err));
+    TRY(s->ops->queues(s, QUEUE_COUNT_MAX, &c->arena, &queues, &n, &c->err));
     TRY(s->ops->now(s, &now_us, &c->err));
     TRY(read_rates(c, queues, n, &rates));
     return c->json ? print_json(c, queues, rates, n) : print_table(c, queues, rates, n, now_us);

@@ -129,8 +129,9 @@ FAULTY(load_tasks,
         struct err *err),
        nos, n, a, out)
 FAULTY(queues,
-       (struct store * s, struct arena *a, struct queue_row **out, size_t *n, struct err *err), a,
-       out, n)
+       (struct store * s, int count_max, struct arena *a, struct queue_row **out, size_t *n,
+        struct err *err),
+       count_max, a, out, n)
 FAULTY(retain, (struct store * s, const char *queue, int64_t retain_us, struct err *err), queue,
        retain_us)
 FAULTY(purge, (struct store * s, const struct purge *what, size_t *n, struct err *err), what, n)

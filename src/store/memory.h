@@ -164,8 +164,8 @@ int memory_load_tasks(struct store *s, const int64_t *nos, size_t n, struct aren
                       struct task_row *out, struct err *err);
 
 /* memory_purge.c */
-int
-memory_queues(struct store *s, struct arena *a, struct queue_row **out, size_t *n, struct err *err);
+int memory_queues(struct store *s, int count_max, struct arena *a, struct queue_row **out,
+                  size_t *n, struct err *err);
 int memory_retain(struct store *s, const char *queue, int64_t retain_us, struct err *err);
 int memory_purge(struct store *s, const struct purge *what, size_t *n, struct err *err);
 

@@ -4,8 +4,6 @@
 
 #include "store/memory.h"
 
-enum { BACKLOG_MAX = 10000 };
-
 static void
 count_task(struct queue_row *row, const struct task_row *task, int64_t now_us)
 {
@@ -22,22 +20,24 @@ count_task(struct queue_row *row, const struct task_row *task, int64_t now_us)
 
 /* Counts of one class stop: so do those of a partition, which is never searched further. */
 static void
-count_tasks(struct memory_db *db, int32_t partition, int64_t now_us, struct queue_row *row)
+count_tasks(struct memory_db *db, int32_t partition, int count_max, int64_t now_us,
+            struct queue_row *row)
 {
     int64_t counted[STREAMS] = {0};
 
     EACH(db, TASKS, struct task_row, task)
     {
         int stream = row_stream(task->no);
-        if (row_partition(task->no) != partition || counted[stream] == BACKLOG_MAX)
+        if (row_partition(task->no) != partition || counted[stream] == count_max)
             continue;
-        row->backlog_more |= ++counted[stream] == BACKLOG_MAX;
+        row->backlog_more |= ++counted[stream] == count_max;
         count_task(row, task, now_us);
     }
 }
 
 static void
-count_runs(struct memory_db *db, int32_t partition, int64_t now_us, struct queue_row *row)
+count_runs(struct memory_db *db, int32_t partition, int count_max, int64_t now_us,
+           struct queue_row *row)
 {
     int64_t running = 0, due = 0;
 
@@ -45,13 +45,13 @@ count_runs(struct memory_db *db, int32_t partition, int64_t now_us, struct queue
     {
         if (row_partition(run->no) != partition)
             continue;
-        if (run->status == RUN_RUNNING && running < BACKLOG_MAX)
+        if (run->status == RUN_RUNNING && running < count_max)
             running++;
-        if (run->status == RUN_WAITING && run->wake_us <= now_us && due < BACKLOG_MAX)
+        if (run->status == RUN_WAITING && run->wake_us <= now_us && due < count_max)
             due++;
     }
     row->runs += running + due;
-    row->backlog_more |= running == BACKLOG_MAX || due == BACKLOG_MAX;
+    row->backlog_more |= running == count_max || due == count_max;
 }
 
 static bool
@@ -73,8 +73,8 @@ row_of(struct queue_row *rows, size_t n, const char *queue)
 }
 
 static int
-list_queues(struct memory_db *db, int64_t now_us, struct arena *a, struct queue_row **out,
-            size_t *n, struct err *err)
+list_queues(struct memory_db *db, int count_max, int64_t now_us, struct arena *a,
+            struct queue_row **out, size_t *n, struct err *err)
 {
     struct queue_row *rows = arena_alloc(a, db->tables[PARTITIONS].n * sizeof(*rows));
 
@@ -93,18 +93,19 @@ list_queues(struct memory_db *db, int64_t now_us, struct arena *a, struct queue_
         row->partitions++;
         row->unowned += !is_served(db, p);
         row->crashes += p->crashes;
-        count_tasks(db, (int32_t)p->id, now_us, row);
-        count_runs(db, (int32_t)p->id, now_us, row);
+        count_tasks(db, (int32_t)p->id, count_max, now_us, row);
+        count_runs(db, (int32_t)p->id, count_max, now_us, row);
     }
     *out = rows;
     return HF_OK;
 }
 
 int
-memory_queues(struct store *s, struct arena *a, struct queue_row **out, size_t *n, struct err *err)
+memory_queues(struct store *s, int count_max, struct arena *a, struct queue_row **out, size_t *n,
+              struct err *err)
 {
     struct memory_db *db = db_lock(s);
-    int               rc = list_queues(db, clock_now_us(&s->clock), a, out, n, err);
+    int               rc = list_queues(db, count_max, clock_now_us(&s->clock), a, out, n, err);
     db_unlock(db);
     return rc;
 }

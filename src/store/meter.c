@@ -165,8 +165,9 @@ METERED(pending,
 METERED(info, (struct store * s, struct arena *a, struct store_info *out, struct err *err),
         (a, out), false)
 METERED(queues,
-        (struct store * s, struct arena *a, struct queue_row **out, size_t *n, struct err *err),
-        (a, out, n), false)
+        (struct store * s, int count_max, struct arena *a, struct queue_row **out, size_t *n,
+         struct err *err),
+        (count_max, a, out, n), false)
 METERED(retain, (struct store * s, const char *queue, int64_t retain_us, struct err *err),
         (queue, retain_us), rc == HF_NOT_FOUND)
 METERED(purge, (struct store * s, const struct purge *what, size_t *n, struct err *err), (what, n),

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { COUNT_MAX = 100000, BACKLOG_MAX = 10000 };
+enum { COUNT_MAX = 100000 };
 
 static void
 worker_of(struct postgres *s, int row, struct arena *a, struct worker_row *out, bool *failed)
@@ -75,8 +75,8 @@ postgres_workers(struct store *base, struct arena *a, struct worker_row **out, s
 }
 
 int
-postgres_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
-                struct err *err)
+postgres_queues(struct store *base, int count_max, struct arena *a, struct queue_row **out,
+                size_t *n, struct err *err)
 {
     struct postgres  *s = postgres_of(base);
     struct queue_row *rows = NULL;
@@ -88,7 +88,7 @@ postgres_queues(struct store *base, struct arena *a, struct queue_row **out, siz
     TRY(pg_ready(s, err));
     struct pg_args *args = pg_args(s);
     pg_now(s, args);
-    pg_put_int8(args, BACKLOG_MAX);
+    pg_put_int8(args, count_max);
     pg_send_read(s, PG_queue_list, args);
     if (pg_result(s, err) == HF_OK) {
         count = pg_rows(s);

@@ -49,8 +49,8 @@ int postgres_workers(struct store *base, struct arena *a, struct worker_row **ou
 int postgres_pending(struct store *base, const char *queues, int64_t due_until_us,
                      struct pending *out, struct err *err);
 int postgres_info(struct store *base, struct arena *a, struct store_info *out, struct err *err);
-int postgres_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
-                    struct err *err);
+int postgres_queues(struct store *base, int count_max, struct arena *a, struct queue_row **out,
+                    size_t *n, struct err *err);
 int postgres_retain(struct store *base, const char *queue, int64_t retain_us, struct err *err);
 int postgres_purge(struct store *base, const struct purge *what, size_t *n, struct err *err);
 

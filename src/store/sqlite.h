@@ -248,8 +248,8 @@ int  sqlite_workers(struct store *base, struct arena *a, struct worker_row **out
 int  sqlite_pending(struct store *base, const char *queues, int64_t due_until_us,
                     struct pending *out, struct err *err);
 int  sqlite_info(struct store *base, struct arena *a, struct store_info *out, struct err *err);
-int  sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
-                   struct err *err);
+int  sqlite_queues(struct store *base, int count_max, struct arena *a, struct queue_row **out,
+                   size_t *n, struct err *err);
 int  sqlite_retain(struct store *base, const char *queue, int64_t retain_us, struct err *err);
 int  sqlite_purge(struct store *base, const struct purge *what, size_t *n, struct err *err);
 int sqlite_sql_step(struct store *base, struct sql_step *step, struct arena *a, const char **result,

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-enum { COUNT_MAX = 100000, BACKLOG_MAX = 10000 };
+enum { COUNT_MAX = 100000 };
 
 /* Adds a count of at most what is missing to COUNT_MAX. The fourth parameter is set by the caller.
  */
@@ -137,7 +137,7 @@ sqlite_info(struct store *base, struct arena *a, struct store_info *out, struct 
 
 /* Tasks of one class of a queue. */
 static int
-count_backlog(struct sqlite *s, int32_t partition, int stream, int64_t now_us,
+count_backlog(struct sqlite *s, int32_t partition, int stream, int count_max, int64_t now_us,
               struct queue_row *row, struct err *err)
 {
     sqlite3_stmt *q = sql_get(s, SQL_queue_tasks, err);
@@ -145,7 +145,7 @@ count_backlog(struct sqlite *s, int32_t partition, int stream, int64_t now_us,
         return err->code;
     bind_int(q, 1, row_no(partition, stream, 0));
     bind_int(q, 2, row_no(partition, stream, 0) + row_seq(-1));
-    bind_int(q, 3, BACKLOG_MAX);
+    bind_int(q, 3, count_max);
     bind_int(q, 4, now_us);
     int     rc = sqlite3_step(q);
     int64_t tasks = sqlite3_column_int64(q, 0), delayed = sqlite3_column_int64(q, 1),
@@ -155,14 +155,15 @@ count_backlog(struct sqlite *s, int32_t partition, int stream, int64_t now_us,
         return sqlite_fail(s, rc, "count tasks", err);
     row->tasks += tasks;
     row->delayed += delayed;
-    row->backlog_more |= tasks + delayed == BACKLOG_MAX;
+    row->backlog_more |= tasks + delayed == count_max;
     if (oldest_us && (row->oldest_us == 0 || oldest_us < row->oldest_us))
         row->oldest_us = oldest_us;
     return HF_OK;
 }
 
 static int
-count_queue(struct sqlite *s, int32_t partition, struct queue_row *row, struct err *err)
+count_queue(struct sqlite *s, int32_t partition, int count_max, struct queue_row *row,
+            struct err *err)
 {
     int64_t       now_us = clock_now_us(&s->base.clock), running = 0, due = 0;
     sqlite3_stmt *runs = sql_get(s, SQL_count_runs, err), *timers = sql_get(s, SQL_count_due, err);
@@ -170,24 +171,24 @@ count_queue(struct sqlite *s, int32_t partition, struct queue_row *row, struct e
     if (runs == NULL || timers == NULL)
         return err->code;
     for (int stream = 0; stream < STREAMS; stream++)
-        TRY(count_backlog(s, partition, stream, now_us, row, err));
+        TRY(count_backlog(s, partition, stream, count_max, now_us, row, err));
     bind_int(runs, 1, row_no(partition, 0, 0));
     bind_int(runs, 2, row_no(partition + 1, 0, 0) - 1);
-    bind_int(runs, 3, BACKLOG_MAX);
+    bind_int(runs, 3, count_max);
     bind_int(runs, 4, RUN_RUNNING);
     TRY(sql_int(s, runs, 0, &running, err));
     bind_int(timers, 1, partition);
     bind_int(timers, 2, now_us);
-    bind_int(timers, 3, BACKLOG_MAX);
+    bind_int(timers, 3, count_max);
     TRY(sql_int(s, timers, 0, &due, err));
     row->runs = running + due;
-    row->backlog_more |= running == BACKLOG_MAX || due == BACKLOG_MAX;
+    row->backlog_more |= running == count_max || due == count_max;
     return HF_OK;
 }
 
 /* A queue is one partition; the owner of the file serves it, if it is of its queues. */
 static int
-list_queues(struct sqlite *s, struct arena *a, const struct worker_row *owner,
+list_queues(struct sqlite *s, int count_max, struct arena *a, const struct worker_row *owner,
             struct queue_row **out, size_t *n, struct err *err)
 {
     struct queue_row *rows = NULL;
@@ -210,7 +211,7 @@ list_queues(struct sqlite *s, struct arena *a, const struct worker_row *owner,
                                       .unowned = !served,
                                       .crashes = sqlite3_column_int(q, 2),
                                       .retain_us = sqlite3_column_int64(q, 3)};
-        code = count_queue(s, sqlite3_column_int(q, 0), &rows[*n], err);
+        code = count_queue(s, sqlite3_column_int(q, 0), count_max, &rows[*n], err);
     }
     sqlite3_reset(q);
     if (code != HF_OK)
@@ -222,7 +223,7 @@ list_queues(struct sqlite *s, struct arena *a, const struct worker_row *owner,
 }
 
 int
-sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, size_t *n,
+sqlite_queues(struct store *base, int count_max, struct arena *a, struct queue_row **out, size_t *n,
               struct err *err)
 {
     struct sqlite     *s = sqlite_of(base);
@@ -232,7 +233,7 @@ sqlite_queues(struct store *base, struct arena *a, struct queue_row **out, size_
     *out = NULL;
     TRY(sqlite_workers(base, a, &owner, &owners, err));
     TRY(sqlite_begin_read(s, err));
-    int rc = list_queues(s, a, owners ? owner : NULL, out, n, err);
+    int rc = list_queues(s, count_max, a, owners ? owner : NULL, out, n, err);
     if (rc == HF_OK)
         rc = sqlite_commit(s, err);
     sqlite_rollback(s);

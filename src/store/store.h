@@ -261,7 +261,10 @@ struct worker_row {
     const char *stats;      /* what it said with its lease, see worker/stats.h; NULL: nothing yet */
 };
 
-/* A queue, for people. Counts stop at 10,000 for each class of each partition; -1: not known. */
+/* Where counts stop that people see, for each class of each partition. */
+enum { QUEUE_COUNT_MAX = 10000 };
+
+/* A queue. Counts stop somewhere; -1: not known. */
 struct queue_row {
     const char *name;
     int         partitions;
@@ -510,8 +513,10 @@ struct store_ops {
     int (*pending)(struct store *s, const char *queues, int64_t due_until_us, struct pending *out,
                    struct err *err);
     int (*info)(struct store *s, struct arena *a, struct store_info *out, struct err *err);
-    int (*queues)(struct store *s, struct arena *a, struct queue_row **out, size_t *n,
-                  struct err *err);
+    /* For each class of each partition counts stop at count_max, and so many rows are read for it;
+     * 0: nothing is counted. */
+    int (*queues)(struct store *s, int count_max, struct arena *a, struct queue_row **out,
+                  size_t *n, struct err *err);
     /* How long ended runs of a queue are kept, us; 0: for ever. HF_NOT_FOUND. */
     int (*retain)(struct store *s, const char *queue, int64_t retain_us, struct err *err);
     /* One short commit; repeat while *n is the limit. */

@@ -138,8 +138,9 @@ TRACED(load_tasks,
         struct err *err),
        (nos, n, a, out), "n=%zu first=%" PRId64, n, n ? nos[0] : 0)
 TRACED(queues,
-       (struct store * s, struct arena *a, struct queue_row **out, size_t *n, struct err *err),
-       (a, out, n), "rows=%zu", rc == HF_OK ? *n : 0)
+       (struct store * s, int count_max, struct arena *a, struct queue_row **out, size_t *n,
+        struct err *err),
+       (count_max, a, out, n), "count_max=%d rows=%zu", count_max, rc == HF_OK ? *n : 0)
 TRACED(retain, (struct store * s, const char *queue, int64_t retain_us, struct err *err),
        (queue, retain_us), "queue=%s retain_us=%" PRId64, queue, retain_us)
 TRACED(purge, (struct store * s, const struct purge *what, size_t *n, struct err *err), (what, n),

@@ -39,7 +39,7 @@ sweep(struct retention *r, struct store *s, bool *more, struct err *err)
 
     int rc = s->ops->now(s, &now_us, err);
     if (rc == HF_OK)
-        rc = s->ops->queues(s, &a, &queues, &n, err);
+        rc = s->ops->queues(s, 0, &a, &queues, &n, err);
     for (size_t i = 0; rc == HF_OK && i < n; i++)
         if (queues[i].retain_us > 0 && queue_in_list(r->queues, queues[i].name))
             rc = purge_queue(r, s, &queues[i], now_us, more, err);
