@@ -143,7 +143,7 @@ programs: $(PROGRAMS) $(OUT)/tests/pg_serve
 
 # Scripts find what they test by HOLDFAST (the command) and BUILD (the directory).
 PROVE = env HOLDFAST=$(CURDIR)/$(OUT)/holdfast BUILD=$(CURDIR)/$(OUT) TEST_SLOW=$(SLOW-$(VARIANT)) \
-        prove --nocolor --timer -j2 --exec ''
+        prove --nocolor --timer --failures --comments -j2 --exec ''
 
 # Minutes of a working day: unit and suite programs, their long tests shortened.
 check: all programs

@@ -198,10 +198,11 @@ TEST(g4_a_second_worker_waits_for_a_stopped_owner_and_takes_over_from_a_killed_o
     client = client_open();
     pid_t first = worker_start(offer_acknowledged, HF_WORKER(.lease_ms = 300));
     UNTIL(logged("started") == 1);
+    /* Before the stop: it may come in a commit, and then nobody else can write to the file. */
+    OK(client, hf_enqueue(client, "task", "x", HF_OPT(.delay_ms = 1000), NULL));
     kill(first, SIGSTOP);
     pid_t second = worker_start(offer_acknowledged, HF_WORKER(.lease_ms = 300));
     UNTIL(logged("owner waiting=1") == 1);
-    OK(client, hf_enqueue(client, "task", "x", NULL, NULL));
     sleep_ms(1500); /* five leases */
     CHECK_INT(effects("did x"), 0);
     CHECK_INT(logged("started"), 1);
@@ -244,6 +245,7 @@ TEST(g4_an_owner_that_was_replaced_while_stopped_cannot_write)
     pid_t first = worker_start(offer_slow, NULL);
     OK(client, hf_start(client, "w", NULL, HF_OPT(.id = "r"), NULL));
     UNTIL(effects("begun") == 1);
+    sleep_ms(100); /* in the task, when nothing is being stored */
     kill(first, SIGSTOP);
     CHECK(unlink("t.db-owner") == 0);
     pid_t second = worker_start(offer_slow, NULL);
