@@ -114,10 +114,11 @@ TEST_WITHIN(a_server_that_is_read_only_for_a_while_is_waited_for, 90)
     begin_day();
     sleep_ms(1000);
     configure("alter system set default_transaction_read_only = on");
-    UNTIL(logged("read-only") >= 1);
+    UNTIL(logged("renewal_failed code=HF_UNAVAILABLE") == WORKERS);
+    CHECK(logged("read-only") >= WORKERS);
     sleep_ms(LEASE_MS * 2);
     configure("alter system reset default_transaction_read_only");
-    UNTIL(logged("store_back") >= 1);
+    UNTIL(logged("renewed after_ms=") == WORKERS);
     CHECK_INT(logged("takeover from="), 0);
     end_day(20);
 }

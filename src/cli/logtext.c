@@ -31,6 +31,8 @@ static const struct sentence {
      "run {run} ({workflow}) is blocked by {code}: {message}; mend it, then resume the run"},
     {"store_unavailable", NULL, "the store is not available, trying again: {message}"},
     {"store_back", NULL, "the store is back"},
+    {"renewal_failed", NULL, "the lease cannot be renewed, trying again: {message}"},
+    {"renewed", NULL, "the lease is renewed again"},
     {"no_worker", "workflow",
      "this worker does not offer workflow {workflow} (version {version}): its runs stay as they "
      "are"},

@@ -161,6 +161,7 @@ struct postgres {
     char                said[360];   /* what the server said then */
     int     bad_item;    /* which of a statement's items the last error is about; -1: not said */
     int64_t patience_us; /* so long nothing may come from the server */
+    size_t  unsent;      /* bytes of parameters since libpq was last told to send */
     struct pg_args     scratch;
     struct pg_explain *explain; /* NULL but for a connection that tells plans */
 

@@ -18,7 +18,7 @@ enum expect {
     EXPECT_DOUBTFUL_SYNC
 };
 enum { NOT_PREPARED, BEING_PREPARED, PREPARED };
-enum { NOTHINGS_MAX = 10 };
+enum { NOTHINGS_MAX = 10, UNSENT_MAX = 64 << 10 };
 
 struct pg_expected {
     uint8_t  kind; /* enum expect */
@@ -34,11 +34,11 @@ pg_in_doubt(const struct postgres *s)
     return false;
 }
 
-/* Keeps what is unsent small, so that memory and copying stay so too. */
 static void
 push(struct postgres *s, bool all)
 {
     int unsent;
+    s->unsent = 0;
     while (s->lost.code == 0 && (unsent = PQflush(s->conn)) != 0)
         if (unsent < 0 || !pg_wait_socket(s, true))
             pg_lose_connection(s);
@@ -51,6 +51,17 @@ pg_push(struct postgres *s)
 {
     if (s->conn)
         push(s, true);
+}
+
+/* Statements wait for the Sync behind them: each system call would cost as much as a small one, and
+ * the server one more. But what is unsent is kept small, so that memory and copying stay so too. */
+static void
+sent_more(struct postgres *s, int n, const int *lengths)
+{
+    for (int i = 0; i < n; i++)
+        s->unsent += (size_t)lengths[i];
+    if (s->unsent > UNSENT_MAX)
+        push(s, false);
 }
 
 /* ---- sending */
@@ -136,7 +147,7 @@ send_kind(struct postgres *s, enum pg_sql id, struct pg_args *a, enum expect kin
     else if (!send_query(s, id, a ? a->n : 0, values, lengths, formats))
         pg_lose_connection(s);
     else if (expect(s, kind, id))
-        push(s, false);
+        sent_more(s, a ? a->n : 0, lengths);
 }
 
 /* What a statement would do, taken back by a savepoint. */
@@ -192,8 +203,8 @@ pg_send_user(struct postgres *s, enum pg_sql id, const char *text, int n, const 
         return;
     if (!PQsendQueryParams(s->conn, text, n, NULL, values, NULL, NULL, 0))
         pg_lose_connection(s);
-    else if (expect(s, EXPECT_RESULT, id))
-        push(s, false);
+    else
+        expect(s, EXPECT_RESULT, id);
 }
 
 void

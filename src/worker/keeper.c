@@ -32,6 +32,7 @@ struct keeper {
     int64_t          served;   /* the worker whose lease it keeps */
     int64_t          asked_us; /* steady clock: the last renewal that did well was asked for then */
     int64_t          steady_us; /* there was no gap since then */
+    int64_t          failed_us; /* steady clock: renewals fail since then; 0: the last did not */
     struct retention retention;
 };
 
@@ -119,6 +120,21 @@ measure_roundtrip(struct keeper *k)
         stats_ping(k->stats, clock_steady_us() - began_us);
 }
 
+/* Once for each time that it lasts: an idle worker has nothing else to say it with. */
+static void
+note_renewal(struct keeper *k, int64_t now_us, const struct err *err)
+{
+    if (err && k->failed_us == 0) {
+        k->failed_us = now_us;
+        log_event(k->log, LOG_WARNING, "renewal_failed", "code=%s message=%s", err_name(err->code),
+                  err->text);
+    } else if (err == NULL && k->failed_us) {
+        log_event(k->log, LOG_INFO, "renewed", "after_ms=%lld",
+                  (long long)((now_us - k->failed_us) / US_PER_MS));
+        k->failed_us = 0;
+    }
+}
+
 static int64_t
 look(struct keeper *k)
 {
@@ -145,10 +161,12 @@ look(struct keeper *k)
         return now + US_PER_S;
     }
     if (rc != HF_OK) {
+        note_renewal(k, now, &err);
         k->steady_us = now;
         view_free(v);
         return now + RETRY_US;
     }
+    note_renewal(k, now, NULL);
     k->asked_us = now;
     atomic_store(&k->pool->start_until_us, now + k->lease_us * 2 / 3);
     atomic_store(&k->pool->lease_until_us, now + k->lease_us);
