@@ -27,12 +27,11 @@
  * parameters ($1::bigint[]). Parameters and results are binary; timestamps come back as
  * microseconds if the statement converts them.
  *
- * postgres_url: what is connected to. postgres_conn: a connection's life.
- * postgres_pipeline: sending and reading. postgres_stmt: texts
- * and preparing. postgres_array: parameters. postgres_result: results. postgres_error: SQLSTATE to
- * codes. postgres_open, postgres_migrate: the schema. postgres_queue: names of queues.
- * postgres_step, postgres_json: SQL steps. postgres_submit: clients' writes. postgres_wait: hints
- * and results.
+ * postgres_url: what is connected to. postgres_conn: a connection's life. postgres_send,
+ * postgres_receive: the two halves of the pipeline. postgres_stmt: texts and preparing.
+ * postgres_array: parameters. postgres_result: results. postgres_error: SQLSTATE to codes.
+ * postgres_open, postgres_migrate: the schema. postgres_queue: names of queues. postgres_step,
+ * postgres_json: SQL steps. postgres_submit: clients' writes. postgres_wait: hints and results.
  */
 #ifndef STORE_POSTGRES_H
 #define STORE_POSTGRES_H
@@ -112,7 +111,7 @@ void pg_target_release(struct pg_target *t);
 
 /* ---- the connection */
 
-struct pg_expected; /* postgres_pipeline.c: what is to come, in order */
+struct pg_expected; /* postgres_pipeline.h: what is to come, in order */
 struct pg_explain;  /* postgres_explain.h */
 
 /* Names of queues by partition, read when first needed. A partition never changes its queue. */
@@ -216,7 +215,7 @@ int  pg_connect(struct postgres *s, struct err *err); /* postgres_open.c; for pg
 void pg_disconnect(struct postgres *s);
 void pg_notice(void *arg, const PGresult *result); /* for PQsetNoticeReceiver */
 
-/* ---- postgres_pipeline.c */
+/* ---- postgres_send.c, postgres_receive.c */
 
 bool pg_in_doubt(const struct postgres *s); /* a commit was sent and not answered */
 

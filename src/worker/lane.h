@@ -2,7 +2,8 @@
  * A lane: the one thread that holds a store connection and everything in memory of the partitions
  * that it works for. It alone decides; slots only execute. One round (lane_round) is:
  *
- *   collect  results that slots have finished, timeouts       lane_jobs.c lane_turns.c
+ *   collect  results that slots have finished                 lane_jobs.c lane_turns.c
+ *   watch    what takes too long                              lane_watch.c lane_turns.c
  *   turns    runs that can go on are given to slots           lane_turns.c
  *   batch    what all others have to store                    lane_batch.c
  *   cycle    one commit, then a fetch; what is durable begins  lane_commit.c
@@ -332,8 +333,9 @@ int live_cancel_calls(struct lane *l, struct live *live, bool all, struct err *e
 /* lane_jobs.c */
 int  lane_collect_jobs(struct lane *l, bool *did, struct err *err);
 void lane_hand_jobs(struct lane *l, bool *did);
-int  lane_watch_jobs(struct lane *l, struct err *err);
 void lane_queue_job(struct lane *l, struct job *job);
+/* For the counts that people see. */
+void lane_count_attempt(struct lane *l, const struct job *job, int64_t took_us);
 /* Starts a job made from a row, unless its record says that it must not run again. */
 int lane_start_row(struct lane *l, struct live *live, struct job *job, struct err *err);
 /* A result goes to its run, which is read into memory if need be. */
@@ -353,6 +355,9 @@ int job_leave_its_row(struct live *live, struct job *job, struct err *err);
 int64_t job_retry_at_us(const struct lane *l, const struct job *job);
 /* The next one that is back from a slot; NULL: none. */
 struct node *lane_next_back(struct stack *done, struct node **back);
+
+/* lane_watch.c */
+int lane_watch_jobs(struct lane *l, struct err *err);
 
 /* job_make.c: jobs from calls and rows, and the lists they are in */
 struct job *job_copy(const struct task_row *row, const char *id); /* NULL: out of memory */
