@@ -437,7 +437,7 @@ hf_start_many(hf *h, const char *workflow, const char *const *inputs, const char
               size_t n, const hf_opt *opt, char *ids_out);
 
 /* Sends a signal; kept until the run reads it. HF_NOT_FOUND, HF_DONE. Repeating with the same
- * opt->key is safe. */
+ * opt->key is safe; HF_UNKNOWN, then HF_DONE: it may have come in time, or not. */
 HF_API HF_MUST int
 hf_send(hf *h, const char *run, const char *signal, const char *payload, const hf_opt *opt);
 

@@ -100,6 +100,75 @@ TEST(a_start_whose_answer_is_lost_is_repeated_and_starts_one_run)
     hf_close(h);
 }
 
+/* The run ends between the first try, whose answer is lost, and the second. */
+struct ending {
+    struct store *inner;
+    int64_t       worker;
+    int           calls;
+};
+
+static void
+end_run(struct ending *e, const char *id)
+{
+    struct arena   a = {0};
+    struct run_row r;
+    struct rows    rows;
+    struct err     err = {0};
+
+    CHECK_INT(e->inner->ops->run_get(e->inner, id, &a, &r, &err), HF_OK);
+    r.status = RUN_COMPLETED;
+    r.ended_us = 1;
+    int32_t      partition = row_partition(r.no);
+    struct write write = {.kind = WRITE_RUN, .run = &r};
+    struct batch batch = {.worker = e->worker,
+                          .partitions = &partition,
+                          .n_partitions = 1,
+                          .writes = &write,
+                          .n_writes = 1};
+    struct room  room = {.runs = 0};
+    CHECK_INT(e->inner->ops->cycle(e->inner, &batch, NULL, 0, &room, &a, &rows, &err), HF_OK);
+    arena_release(&a);
+}
+
+static enum fault
+lose_first_then_end(void *arg, const char *verb, struct batch *batch)
+{
+    struct ending *e = arg;
+
+    (void)batch;
+    if (strcmp(verb, "submit") != 0 || e->calls++ == 0)
+        return FAULT_NONE; /* the start */
+    if (e->calls == 2)
+        return FAULT_AFTER;
+    if (e->calls == 3)
+        end_run(e, "r");
+    return FAULT_NONE;
+}
+
+TEST(a_signal_whose_answer_is_lost_is_unknown_if_its_run_has_ended_since)
+{
+    struct ending         e = {0};
+    struct worker_self    self = {.name = "test", .lease_us = US_PER_S};
+    struct partition_row *partitions;
+    struct arena          a = {0};
+    struct store         *s;
+    struct err            err = {0};
+    size_t                n;
+    hf                   *h;
+
+    CHECK_INT(memory_store_open(NULL, &e.inner, NULL), HF_OK);
+    CHECK_INT(e.inner->ops->acquire(e.inner, &self, &e.worker, &a, &partitions, &n, &err), HF_OK);
+    CHECK_INT(fault_store_open(e.inner, lose_first_then_end, &e, &s, NULL), HF_OK);
+    CHECK_INT(handle_new(s, &h), HF_OK);
+    CHECK_INT(hf_start(h, "w", NULL, HF_OPT(.id = "r"), NULL), HF_OK);
+    CHECK_INT(hf_send(h, "r", "go", NULL, HF_OPT(.key = "a")), HF_UNKNOWN);
+    CHECK_INT(e.calls, 3);
+    CHECK_TEXT(hf_errmsg(h), "run r: has ended; the answer to a first try was lost");
+    CHECK_INT(hf_send(h, "r", "go", NULL, HF_OPT(.key = "a")), HF_DONE); /* now it is sure */
+    arena_release(&a);
+    hf_close(h);
+}
+
 TEST(an_enqueue_whose_answer_is_lost_is_not_repeated)
 {
     struct store *inner, *s;

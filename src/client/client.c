@@ -29,13 +29,19 @@ submit_once(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
     return rc;
 }
 
+/* That the store is away, or the run has ended, says nothing of the first try: that may have been
+ * what the run was waiting for. */
 int
 submit_again(hf *h, struct submit *items, size_t n, size_t *bad, struct err *err)
 {
-    int rc = HF_UNKNOWN;
-    for (int i = 0; i < UNKNOWN_REPEATS && rc == HF_UNKNOWN; i++) {
+    int rc = submit_once(h, items, n, bad, err);
+
+    for (int i = 1; i < UNKNOWN_REPEATS && rc == HF_UNKNOWN; i++) {
         rc = submit_once(h, items, n, bad, err);
-        if (i > 0 && rc == HF_UNAVAILABLE) /* but the first may have happened */
+        if (rc == HF_DONE)
+            return err_set(err, HF_UNKNOWN, "run %s: has ended; the answer to a first try was lost",
+                           items[0].id);
+        if (rc == HF_UNAVAILABLE)
             rc = err->code = HF_UNKNOWN;
     }
     return rc;
