@@ -130,6 +130,19 @@ TEST(a_full_batch_is_followed_by_another_one_soon)
     close_store();
 }
 
+/* Each looks at what lives, too: fifty of them do not do that fifty times a minute. */
+TEST(workers_of_the_same_queues_take_turns)
+{
+    struct retention r = retention_begin("a", 0, 0);
+    open_store(open_memory);
+    CHECK_INT(retention_tick(&r, s, 0, &err), HF_OK);
+    CHECK_INT(r.next_us, RETENTION_EVERY_S * US_PER_S);
+    r.sharers = 50;
+    CHECK_INT(retention_tick(&r, s, r.next_us, &err), HF_OK);
+    CHECK_INT(r.next_us, 51 * RETENTION_EVERY_S * US_PER_S);
+    close_store();
+}
+
 static enum fault
 fail_purge(void *arg, const char *verb, struct batch *batch)
 {

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -90,6 +91,22 @@ judge(struct keeper *k, struct view *v)
     }
 }
 
+static bool
+same_queues(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static size_t
+count_sharers(const struct keeper *k, const struct census *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_workers; i++)
+        n += same_queues(c->workers[i].queues, k->retention.queues);
+    return n;
+}
+
 /* When to look again: for the lease, or as soon as that of another is over. */
 static int64_t
 next_look(const struct keeper *k, const struct view *v)
@@ -167,6 +184,7 @@ look(struct keeper *k)
         return now + RETRY_US;
     }
     note_renewal(k, now, NULL);
+    k->retention.sharers = count_sharers(k, &v->census);
     k->asked_us = now;
     atomic_store(&k->pool->start_until_us, now + k->lease_us * 2 / 3);
     atomic_store(&k->pool->lease_until_us, now + k->lease_us);

@@ -59,6 +59,7 @@ retention_tick(struct retention *r, struct store *s, int64_t now_us, struct err 
     int64_t rest_us = REST * (clock_steady_us() - began_us);
     if (rest_us < REST_MIN_US)
         rest_us = REST_MIN_US;
-    r->next_us = now_us + (rc == HF_OK && more ? rest_us : RETENTION_EVERY_S * US_PER_S);
+    int64_t every_us = RETENTION_EVERY_S * US_PER_S * (r->sharers ? (int64_t)r->sharers : 1);
+    r->next_us = now_us + (rc == HF_OK && more ? rest_us : every_us);
     return rc;
 }
