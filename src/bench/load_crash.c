@@ -26,12 +26,26 @@ is_orphaned(struct bench *b, struct store *s, pid_t dead, bool *out)
     return rc;
 }
 
+/* So little work that it is done measures nothing. */
+static int
+check_rest(struct bench *b, struct store *s)
+{
+    struct pending p = {0};
+
+    TRY(s->ops->pending(s, BENCH_QUEUE, 0, &p, &b->out->err));
+    if (p.tasks > 0)
+        return HF_OK;
+    return err_set(&b->out->err, HF_INVALID,
+                   "bench: crash: all was done before the worker was killed: more --tasks");
+}
+
 static int
 wait_recovered(struct bench *b, struct store *s, pid_t dead, int64_t killed_us)
 {
     int64_t done = board_done(b->board, BOARD_TASKS);
     bool    waiting = true;
 
+    TRY(check_rest(b, s));
     while (waiting) {
         load_pause_us(LOOK_US);
         if (s->shared)

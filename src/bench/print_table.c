@@ -125,8 +125,11 @@ print_series(const struct result *r, struct arena *a)
             v[n] += r->series[i + k] / (double)each;
     const char *line = shape(a, v, n);
     if (line)
-        printf("  throughput  %s %zu s; the end is %.2f of the beginning\n", line, r->n_series,
-               r->median.drift);
+        printf("  throughput  %s %zu s", line, r->n_series);
+    if (line && !isnan(r->median.drift))
+        printf("; the end is %.2f of the beginning", r->median.drift);
+    if (line)
+        putchar('\n');
     return line;
 }
 
