@@ -121,9 +121,9 @@ run bench latency --store "$url" --tasks 5 --repeat 1 --rtt 30 --json -
 exits 0 'over a network with a delay'
 has '$j->{results}[0]{latency_ms}{result}{p50} > 60 ? 1 : 0' 1 'which is felt'
 has '$j->{results}[0]{per_unit}{roundtrips} >= 2 ? 1 : 0' 1 'and whose round trips are counted'
-run bench crash --tasks 20 --workers 2 --repeat 1 --store "$url"
-exits 64 'a crash that nothing would be left for'
-complains 'all was done before the worker was killed: more --tasks' 'says what to do'
+run bench crash --tasks 20 --repeat 1 --store sqlite:crash.db
+[ "$code" = 0 ] || { [ "$code" = 64 ] && grep -q 'all was done before .* more --tasks' <<< "$err"; }
+result $? 'few tasks may be done before anybody is killed: then it says so'
 run bench crash --tasks 20000 --workers 2 --repeat 1 --json - --store "$url"
 exits 0 'a worker is killed'
 has 'my $r = $j->{results}[0]; $r->{lost} == 0 && $r->{recovery_ms} > 1000 && $r->{recovery_ms} < 13000 ? 1 : 0' 1 \
