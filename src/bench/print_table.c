@@ -124,13 +124,13 @@ print_series(const struct result *r, struct arena *a)
         for (size_t k = 0; k < each; k++)
             v[n] += r->series[i + k] / (double)each;
     const char *line = shape(a, v, n);
-    if (line)
-        printf("  throughput  %s %zu s", line, r->n_series);
-    if (line && !isnan(r->median.drift))
+    if (line == NULL)
+        return false;
+    printf("  throughput  %s %zu s", line, r->n_series);
+    if (!isnan(r->median.drift))
         printf("; the end is %.2f of the beginning", r->median.drift);
-    if (line)
-        putchar('\n');
-    return line;
+    putchar('\n');
+    return true;
 }
 
 static bool
